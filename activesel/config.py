@@ -1,0 +1,150 @@
+"""Settings: one YAML file over the shipped defaults, --set on top, unknown keys refused. Reads, decides nothing."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from activesel.errors import ConfigError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class IngestConfig(_Section):
+    max_megapixels: float = Field(gt=0)
+    max_file_mb: float = Field(gt=0)
+    workers: int = Field(ge=0, le=1024)
+    path_pattern: str | None
+    labels_from_folders: bool
+
+
+class EmbeddingConfig(_Section):
+    backbone: str = Field(min_length=1)
+    checkpoint: str | None
+    batch_size: int = Field(ge=1, le=65536)
+    precision: Literal["auto", "float32", "bfloat16"]
+    device: str = Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    decode_threads: int = Field(ge=0, le=1024)
+    shard_rows: int = Field(ge=1, le=1_000_000)
+
+
+class DuplicatesConfig(_Section):
+    similarity: float = Field(gt=0, le=1)
+    group_cap: int = Field(ge=0)
+
+
+class SelectionConfig(_Section):
+    strategy: str
+    options: dict[str, Any]
+    neighbours: int = Field(ge=1, le=1024)
+    components: int = Field(ge=0)
+    explore: float = Field(ge=0, le=1)
+    evaluation: float = Field(ge=0, le=1)
+
+
+class ScoresConfig(_Section):
+    neighbours: int = Field(ge=1, le=1024)
+    reduction: Literal["max", "mean_top_k", "sum"]
+    reduction_top_k: int = Field(ge=1)
+
+
+class ReportConfig(_Section):
+    thumbnail_px: int = Field(ge=16, le=1024)
+    map_points: int = Field(ge=10, le=100_000)
+
+
+class Config(_Section):
+    schema_version: Literal[1]
+    seed: int = Field(ge=0, lt=2**63)
+    ingest: IngestConfig
+    embedding: EmbeddingConfig
+    duplicates: DuplicatesConfig
+    selection: SelectionConfig
+    scores: ScoresConfig
+    report: ReportConfig
+
+
+def default_path() -> Path:
+    """Return the shipped default.yaml: inside the package once installed, at the top level in a checkout."""
+    here = Path(__file__).resolve().parent
+    installed = here / "configs" / "default.yaml"
+    return installed if installed.exists() else here.parent / "configs" / "default.yaml"
+
+
+def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Config:
+    """Read the defaults, lay ``path`` over them, then each ``a.b=value`` (value in YAML).
+
+    Raises:
+        ConfigError: a file that is not YAML, an unknown key (with the nearest known one), a value out of range.
+    """
+    settings = _read_yaml(default_path())
+    sources = {"": str(default_path())}
+    if path is not None:
+        _merge(settings, _read_yaml(path), where=str(path))
+        sources[""] = str(path)
+    for override in overrides:
+        _merge(settings, _parse_override(override), where=f"--set {override}")
+    try:
+        return Config.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"bad value for {key}", where=sources[""], found=repr(first["input"]), expected=first["msg"],
+                          hint="see `activesel config schema`") from None  # fmt: skip
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf8"))
+    except FileNotFoundError:
+        raise ConfigError("no such settings file", where=str(path), hint="run `activesel init`") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError("not valid YAML", where=str(path), found=" ".join(str(error).split())) from None
+    if loaded is None:
+        return {}
+    if not isinstance(loaded, dict):
+        raise ConfigError(
+            "settings are not a mapping", where=str(path), found=type(loaded).__name__, expected="key: value"
+        )
+    return loaded
+
+
+def _parse_override(override: str) -> dict[str, Any]:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ConfigError("cannot read a setting", where=f"--set {override}", expected="KEY.KEY=VALUE")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError("cannot read the value", where=f"--set {override}", expected="a YAML value") from None
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return dict(value)
+
+
+_FREE_FORM = {"selection.options"}  # keys below these are the strategy's own
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any], *, where: str, prefix: str = "") -> None:
+    """Lay ``over`` onto ``base`` in place, refusing keys that ``base`` does not have."""
+    for key, value in over.items():
+        name = f"{prefix}{key}"
+        if key not in base and prefix.rstrip(".") not in _FREE_FORM:
+            near = difflib.get_close_matches(str(key), list(base), n=1)
+            expected = f"{prefix}{near[0]}" if near else "one of " + ", ".join(prefix + known for known in base)
+            raise ConfigError(
+                f"unknown setting {name}", where=where, expected=expected, hint="see `activesel config show`"
+            )
+        if isinstance(base.get(key), dict):
+            if not isinstance(value, dict):
+                raise ConfigError(f"{name} is a section", where=where, found=repr(value), expected="its keys below it")
+            _merge(base[key], value, where=where, prefix=f"{name}.")
+        else:
+            base[key] = value
