@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "seeds", "progress"),
     ("config", "records"),
-    ("uncertainty", "novelty", "density", "duplicates"),
+    ("uncertainty", "novelty", "density", "duplicates", "vectors", "nearest", "projection"),
     ("strategies", "reasons"),
     ("workspace", "images"),
     ("catalog", "sources", "labels", "embedding", "index", "training", "predictions"),
