@@ -1,0 +1,271 @@
+"""From checked arrays to a batch: model, graph, caps, random shares, strategy, reasons; where they all meet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from activesel.duplicates import group_near_duplicates
+from activesel.errors import DataError, UsageError
+from activesel.index import knn_graph
+from activesel.nearest import find_nearest, to_distance
+from activesel.reasons import Evidence, Kind, explain
+from activesel.records import BoolArray, FloatArray, IntArray, KnnGraph, Picks, Pool, Quota
+from activesel.seeds import derive_rng, derive_seed
+from activesel.strategies import Strategy, find_strategy
+from activesel.training.head import committee_probabilities, fit_committee, fit_head
+from activesel.uncertainty import score_bald, score_margin
+
+COMMITTEE_SIZE = 8
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to choose, all arrays checked. ``around`` a strategy: random shares, caps, costs."""
+
+    vectors: FloatArray  # (n, d) unit rows
+    budget: float
+    strategy: str = "default"
+    options: tuple[tuple[str, object], ...] = ()
+    seed: int = 0
+    labelled: IntArray | None = None  # rows that are known or on their way: never picked, counted as covered
+    head_rows: IntArray | None = None  # those of them that have a class; labelled where None
+    classes: IntArray | None = None  # class index of each of head_rows
+    n_classes: int = 0
+    class_names: tuple[str, ...] | None = None
+    probs: FloatArray | None = None
+    mc_probs: FloatArray | None = None
+    uncertainty: FloatArray | None = None  # (n,) from the boxes or pixels of a detector; else from probs
+    exemplars: FloatArray | None = None
+    candidates: BoolArray | None = None
+    held_out: IntArray | None = None  # rows of earlier evaluation draws
+    quotas: tuple[Quota, ...] = ()
+    cost: FloatArray | None = None
+    near_duplicate: float = 0.0  # cosine from which two rows are one group; 0 = no groups
+    group_cap: int = 0
+    explore: float = 0.0
+    evaluation: float = 0.0
+    neighbours: int = 32
+    graph: KnnGraph | None = None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A batch with what a report needs. kinds: per pick strategy, explore or evaluation. groups: (n,) or None.
+
+    nearest_label: (n,) cosine to the nearest labelled row, None at a cold start. nearest_known: the same with picks.
+    """
+
+    picks: Picks
+    kinds: tuple[Kind, ...]
+    pool: Pool
+    groups: IntArray | None
+    nearest_label: FloatArray | None
+    nearest_known: FloatArray
+
+
+def choose(request: Request) -> Chosen:
+    """Choose a batch.
+
+    Raises:
+        UsageError: an unknown strategy or option, or one that needs what is not there.
+        DataError: a budget that the candidates cannot meet.
+    """
+    strategy = find_strategy(request.strategy)
+    strategy.check_options(dict(request.options))
+    pool, notes = _make_pool(request, strategy)
+    _check_needs(pool, strategy, request)
+    _check_budget(request, pool)
+    groups = _group(pool, request)
+    draws = _draw_random_shares(request, pool, groups)
+    picks = _run(strategy, pool, request, groups, draws)
+    return _finish(strategy, request, pool, groups, picks, draws, notes)
+
+
+def _make_pool(request: Request, strategy: Strategy) -> tuple[Pool, list[str]]:
+    labelled = np.empty(0, np.int64) if request.labelled is None else np.asarray(request.labelled, np.int64)
+    candidates = np.ones(len(request.vectors), bool) if request.candidates is None else request.candidates.copy()
+    candidates[labelled] = False
+    if request.held_out is not None:
+        candidates[request.held_out] = False
+    probs, mutual_information, notes = _model(request, strategy)
+    uncertainty = request.uncertainty
+    if uncertainty is None and probs is not None:
+        uncertainty = score_margin(probs)
+    wants_graph = "graph" in strategy.needs or (request.near_duplicate > 0 and request.group_cap > 0)
+    graph = request.graph
+    if graph is None and wants_graph:
+        graph = knn_graph(request.vectors, request.neighbours, seed=derive_seed(request.seed, "graph") % 2**31)
+    pool = Pool(request.vectors, labelled, candidates, request.classes, probs, mutual_information, uncertainty, graph,
+                request.exemplars, request.quotas, request.cost)  # fmt: skip
+    return pool, notes
+
+
+def _model(request: Request, strategy: Strategy) -> tuple[FloatArray | None, FloatArray | None, list[str]]:
+    """Probabilities and BALD: the user's, or a linear head's on the labels at hand; None at a cold start."""
+    bald = None if request.mc_probs is None else score_bald(request.mc_probs)
+    if request.probs is not None:
+        return request.probs, bald, []
+    if request.mc_probs is not None:
+        return request.mc_probs.mean(axis=1), bald, []
+    rows = request.labelled if request.head_rows is None else request.head_rows
+    if rows is None or request.classes is None or not len(request.classes):
+        return None, bald, []
+    if len(np.unique(request.classes)) < 2:
+        return None, bald, ["all labels so far are of one class, so there is no model yet: picked as at a cold start"]
+    known = np.asarray(request.vectors[rows], dtype=np.float32)
+    seed = derive_seed(request.seed, "head") % 2**31
+    head = fit_head(known, request.classes, request.n_classes, seed=seed)
+    if "mutual_information" in strategy.needs:
+        heads = fit_committee(known, request.classes, request.n_classes, COMMITTEE_SIZE, seed)
+        bald = score_bald(committee_probabilities(heads, request.vectors))
+    return head.probabilities(request.vectors), bald, []
+
+
+_REMEDY = {
+    "probs": "give labels of two classes or more, or --predictions",
+    "mutual_information": "give labels of two classes or more, or --predictions with mc_probs",
+    "exemplars": "give --exemplars",
+    "uncertainty": "give labels of two classes or more, or --predictions",
+    "graph": "our bug: the graph is always built",
+}
+
+
+def _check_needs(pool: Pool, strategy: Strategy, request: Request) -> None:
+    for need in sorted(strategy.needs):
+        if getattr(pool, need) is None:
+            found = f"{len(pool.labelled)} labels" if request.exemplars is None else None
+            raise UsageError(f"strategy {strategy.name} needs {need.replace('_', ' ')}", found=found,
+                             hint=f"{_REMEDY[need]}; or start with --strategy default")  # fmt: skip
+
+
+def _check_budget(request: Request, pool: Pool) -> None:
+    n_open = int(pool.candidates.sum())
+    if n_open == 0:
+        raise DataError("nothing left to pick", found=f"{len(pool.labelled)} labelled of {pool.n} images",
+                        hint="add images with `activesel ingest` or loosen the filter")  # fmt: skip
+    if request.cost is None and request.budget > n_open:
+        raise DataError(f"budget {int(request.budget)} is more than the {n_open} images that may be picked",
+                        hint="lower --budget, or run `activesel ingest` with more images")  # fmt: skip
+    if request.cost is not None and request.budget < request.cost[pool.candidates].min():
+        raise DataError(f"budget {request.budget:g} does not pay for one image", expected="at least "
+                        f"{request.cost[pool.candidates].min():g}, the cheapest image's cost")  # fmt: skip
+
+
+def _group(pool: Pool, request: Request) -> IntArray | None:
+    if request.near_duplicate <= 0 or request.group_cap <= 0 or pool.graph is None:
+        return None
+    groups: IntArray = group_near_duplicates(pool.graph, request.near_duplicate)
+    return groups
+
+
+@dataclass(frozen=True)
+class _Draws:
+    """Rows drawn uniformly at random, and the chance each had."""
+
+    evaluation: npt.NDArray[np.int64]
+    evaluation_chance: float
+    explore: npt.NDArray[np.int64]
+    explore_chance: float
+
+
+def _draw_random_shares(request: Request, pool: Pool, groups: IntArray | None) -> _Draws:
+    """Draw the evaluation and explore shares before the strategy looks, so that nothing steers them.
+
+    Evaluation never comes from a near-duplicate group with a labelled member: that would leak training into testing.
+    """
+    open_rows = np.flatnonzero(pool.candidates)
+    fair = open_rows if groups is None else open_rows[~np.isin(groups[open_rows], groups[pool.labelled])]
+    evaluation = _draw(fair, request, request.evaluation, "evaluation")
+    rest = np.setdiff1d(open_rows, evaluation)
+    if groups is not None:
+        rest = rest[~np.isin(groups[rest], groups[evaluation])]
+    explore = _draw(rest, request, request.explore, "explore")
+    return _Draws(evaluation, len(evaluation) / max(1, len(fair)), explore, len(explore) / max(1, len(rest)))
+
+
+def _draw(rows: IntArray, request: Request, share: float, name: str) -> npt.NDArray[np.int64]:
+    """Draw rows worth ``share`` of the budget."""
+    shuffled = derive_rng(request.seed, name).permutation(rows)
+    if request.cost is None:
+        return np.sort(shuffled[: round(share * request.budget)])
+    spent = np.cumsum(request.cost[shuffled])
+    return np.sort(shuffled[spent <= share * request.budget])
+
+
+def _run(strategy: Strategy, pool: Pool, request: Request, groups: IntArray | None, draws: _Draws) -> Picks:
+    """Run the strategy on what the random shares leave: explored rows count as known, evaluation rows do not exist."""
+    candidates = pool.candidates.copy()
+    candidates[draws.evaluation] = False
+    candidates[draws.explore] = False
+    apart = draws.evaluation if request.held_out is None else np.union1d(draws.evaluation, request.held_out)
+    quotas = [_reduce_quota(quota, np.concatenate((draws.evaluation, draws.explore))) for quota in pool.quotas]
+    known = np.concatenate((pool.labelled, draws.explore))
+    if groups is not None:
+        candidates[np.isin(groups, groups[apart])] = False
+        quotas.append(_group_quota(groups, known, request.group_cap))
+    drawn = np.concatenate((draws.evaluation, draws.explore))
+    spent = float(len(drawn)) if request.cost is None else float(request.cost[drawn].sum())
+    rest = replace(pool, candidates=candidates, labelled=known, quotas=tuple(quotas))
+    if request.budget - spent <= 0 or not candidates.any():
+        return Picks(np.empty(0, np.int64), np.empty(0))
+    rng = derive_rng(request.seed, "strategy", strategy.name)
+    return strategy.run(rest, request.budget - spent, rng, **dict(request.options))
+
+
+def _group_quota(groups: IntArray, known: IntArray, cap: int) -> Quota:
+    n_groups = int(groups.max()) + 1
+    taken = np.bincount(groups[known], minlength=n_groups)
+    return Quota("the near-duplicate cap", groups, np.maximum(cap - taken, 0), np.zeros(n_groups, np.int64))
+
+
+def _reduce_quota(quota: Quota, drawn: IntArray) -> Quota:
+    codes = quota.codes[drawn]
+    taken = np.bincount(codes[codes >= 0], minlength=len(quota.high))
+    return replace(quota, high=np.maximum(quota.high - taken, 0), low=np.maximum(quota.low - taken, 0))
+
+
+def _finish(
+    strategy: Strategy, request: Request, pool: Pool, groups: IntArray | None, picks: Picks, draws: _Draws,
+    notes: list[str],
+) -> Chosen:  # fmt: skip
+    """Join the shares, find what each pick stands for, and say why it was picked."""
+    rows = np.concatenate((picks.rows, draws.explore, draws.evaluation))
+    n_random = len(draws.explore) + len(draws.evaluation)
+    shares: tuple[tuple[Kind, int], ...] = (
+        ("strategy", len(picks.rows)), ("explore", len(draws.explore)), ("evaluation", len(draws.evaluation)),
+    )  # fmt: skip
+    kinds = tuple(kind for kind, count in shares for _ in range(count))
+    propensity = np.concatenate((
+        np.full(len(picks.rows), np.nan), np.full(len(draws.explore), draws.explore_chance),
+        np.full(len(draws.evaluation), draws.evaluation_chance),
+    ))  # fmt: skip
+    nearest_label = find_nearest(pool.vectors, pool.labelled)[0] if len(pool.labelled) else None
+    nearest_pick, stands_for = find_nearest(pool.vectors, rows)
+    if nearest_label is not None:
+        stands_for = np.where(nearest_label > nearest_pick, -1, stands_for).astype(np.int32)
+        stands_for[rows] = np.arange(len(rows))
+    evidence = Evidence(
+        kinds, None if pool.probs is None else pool.probs[rows], request.class_names,
+        np.bincount(stands_for[stands_for >= 0], minlength=len(rows)), propensity,
+        None if nearest_label is None else to_distance(nearest_label[rows]), _distance_to_earlier(pool.vectors, rows),
+    )  # fmt: skip
+    reasons = explain(strategy.lead, evidence)
+    done = Picks(rows, np.concatenate((picks.gain, np.zeros(n_random))), reasons, propensity, stands_for,
+                 (*notes, *picks.notes))  # fmt: skip
+    nearest_known = nearest_pick if nearest_label is None else np.maximum(nearest_pick, nearest_label)
+    return Chosen(done, kinds, pool, groups, nearest_label, nearest_known)
+
+
+def _distance_to_earlier(vectors: FloatArray, rows: IntArray) -> FloatArray:
+    """Return each pick's distance to the nearest pick before it, (b,), inf for the first; block by block."""
+    picked = np.asarray(vectors[rows], dtype=np.float32)
+    nearest = np.full(len(rows), -np.inf, np.float32)
+    for start in range(1, len(rows), 1024):
+        block = np.arange(start, min(start + 1024, len(rows)))
+        cosine = picked[block] @ picked[: block[-1]].T
+        cosine[np.arange(len(block))[:, None] + start <= np.arange(block[-1])[None, :]] = -np.inf
+        nearest[block] = cosine.max(axis=1)
+    return to_distance(nearest)

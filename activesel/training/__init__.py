@@ -1,0 +1,1 @@
+"""Fitting models on labelled images: a linear head on frozen vectors."""

@@ -1,0 +1,36 @@
+"""Exact nearest anchors against brute force."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from activesel import nearest
+from activesel.nearest import find_nearest, find_nearest_k
+from tests.strategies.pools import unit
+
+
+@pytest.mark.parametrize("block", [3, 7, 4096])
+def test_equals_brute_force_whatever_the_blocks(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nearest, "BLOCK_ROWS", block)
+    monkeypatch.setattr(nearest, "BLOCK_ANCHORS", block)
+    rng = np.random.default_rng(0)
+    vectors = unit(rng.normal(size=(50, 6)))
+    anchors = rng.permutation(50)[:12]
+    cosine = vectors @ vectors[anchors].T
+    similarity, position = find_nearest(vectors, anchors)
+    assert similarity == pytest.approx(cosine.max(axis=1), abs=1e-6)
+    assert position.tolist() == cosine.argmax(axis=1).tolist()
+    expected = -np.sort(-cosine[:20], axis=1)[:, :5]
+    assert find_nearest_k(vectors, np.arange(20), anchors, 5) == pytest.approx(expected, abs=1e-6)
+
+
+def test_no_anchor() -> None:
+    similarity, position = find_nearest(unit(np.ones((3, 2))), np.empty(0, np.int64))
+    assert similarity.tolist() == [-1, -1, -1]
+    assert position.tolist() == [-1, -1, -1]
+
+
+def test_an_anchor_is_nearest_to_itself_even_among_twins() -> None:
+    twins = np.repeat(unit(np.eye(2)), 2, axis=0)
+    assert find_nearest(twins, np.array([1, 0, 3]))[1].tolist() == [1, 0, 2, 2]
