@@ -13,7 +13,7 @@ from activesel.uncertainty import score_margin
 MIN_CLUSTER_SIZE = 5  # TypiClust drops clusters that are not larger
 
 
-@strategy("typiclust", gain="how typical it is of its cluster")
+@strategy("typiclust", lead="typical of its cluster")
 def pick_typical(
     pool: Pool, budget: float, rng: np.random.Generator, *, max_clusters: int = 500, neighbours: int = 20
 ) -> Picks:
@@ -36,7 +36,7 @@ def pick_typical(
     return tally.picks(*([f"{n_random} picks are random: the clusters were used up"] if n_random else []))
 
 
-@strategy("cluster-margin", needs=("uncertainty",), gain="its small margin, in its own cluster")
+@strategy("cluster-margin", needs=("uncertainty",), lead="two classes are close, in a cluster of its own")
 def pick_cluster_margin(
     pool: Pool, budget: float, rng: np.random.Generator, *, shortlist: float = 10.0, max_clusters: int = 200
 ) -> Picks:

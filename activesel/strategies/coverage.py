@@ -13,7 +13,7 @@ from activesel.strategies.registry import strategy
 from activesel.strategies.tally import Tally
 
 
-@strategy("default", needs=("graph",), uses=("probs", "uncertainty"), gain="the sparse, unsure region that it covers")
+@strategy("default", needs=("graph",), uses=("probs", "uncertainty"), lead="covers a thinly known region")
 def pick_sparse_unsure_coverage(
     pool: Pool,
     budget: float,
@@ -37,7 +37,7 @@ def pick_sparse_unsure_coverage(
     return cover(kernel_matrix(graph, kernel, pool.n), weight, pool.labelled, Tally(pool, budget), rng)
 
 
-@strategy("max-herding", needs=("graph",), gain="the images near it that nothing covered yet")
+@strategy("max-herding", needs=("graph",), lead="covers images that nothing covered yet")
 def pick_max_herding(pool: Pool, budget: float, rng: np.random.Generator, *, bandwidth: float = 1.0) -> Picks:
     """Pick the images whose neighbourhoods cover most of the pool, without a model.
 
@@ -53,7 +53,7 @@ def pick_max_herding(pool: Pool, budget: float, rng: np.random.Generator, *, ban
     "uncertainty-herding",
     needs=("graph",),
     uses=("probs", "uncertainty"),
-    gain="the unsure images near it that nothing covered yet",
+    lead="covers unsure images that nothing covered yet",
 )
 def pick_uncertainty_herding(pool: Pool, budget: float, rng: np.random.Generator, *, temperature: float = 1.0) -> Picks:
     """Pick the images whose neighbourhoods cover most of the pool's uncertainty.
@@ -70,7 +70,7 @@ def pick_uncertainty_herding(pool: Pool, budget: float, rng: np.random.Generator
     return cover(matrix, weight, pool.labelled, Tally(pool, budget), rng)
 
 
-@strategy("facility-location", needs=("graph",), gain="the similarity to it that nothing offered yet")
+@strategy("facility-location", needs=("graph",), lead="represents images that nothing represented yet")
 def pick_facility_location(pool: Pool, budget: float, rng: np.random.Generator) -> Picks:
     """Pick the images that represent the pool best: each image served by its most similar pick.
 
@@ -81,7 +81,7 @@ def pick_facility_location(pool: Pool, budget: float, rng: np.random.Generator) 
     return cover(matrix, np.ones(pool.n), pool.labelled, Tally(pool, budget), rng)
 
 
-@strategy("probcover", needs=("graph",), gain="the images within its ball that nothing covered yet")
+@strategy("probcover", needs=("graph",), lead="its ball covers images that nothing covered yet")
 def pick_probcover(
     pool: Pool, budget: float, rng: np.random.Generator, *, purity: float = 0.95, n_clusters: int | None = None
 ) -> Picks:

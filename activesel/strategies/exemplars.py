@@ -12,7 +12,7 @@ from activesel.strategies.tally import Tally
 Floats = npt.NDArray[np.float32]
 
 
-@strategy("exemplars", needs=("exemplars",), gain="its likeness to an exemplar that had few like it yet")
+@strategy("exemplars", needs=("exemplars",), lead="like an exemplar")
 def pick_like_exemplars(pool: Pool, budget: float, rng: np.random.Generator, *, relevance: float = 1.0) -> Picks:  # noqa: ARG001
     """Pick images like the given examples, spread over all of them.
 

@@ -14,7 +14,7 @@ ACTIVE_ROWS = 4096  # rows kept exact at a time: 4 MB at d = 256, stays in the c
 BLOCK_ROWS = 16384
 
 
-@strategy("k-center", gain="its distance to the nearest known image")
+@strategy("k-center", lead="far from every known image")
 def pick_farthest(pool: Pool, budget: float, rng: np.random.Generator) -> Picks:
     """Pick the image farthest from all labelled and picked ones, again and again.
 
@@ -24,9 +24,7 @@ def pick_farthest(pool: Pool, budget: float, rng: np.random.Generator) -> Picks:
     return _farthest_first(pool, budget, rng, np.ones(pool.n, dtype=np.float32))
 
 
-@strategy(
-    "weighted-k-center", uses=("uncertainty",), gain="its distance to the nearest known image times its uncertainty"
-)
+@strategy("weighted-k-center", uses=("uncertainty",), lead="far from every known image, and unsure")
 def pick_farthest_unsure(pool: Pool, budget: float, rng: np.random.Generator, *, trust: float = 1.0) -> Picks:
     """Pick images far from everything known, unsure ones first.
 

@@ -10,35 +10,35 @@ from activesel.strategies.tally import pick_in_order
 from activesel.uncertainty import score_entropy, score_least_confidence, score_margin
 
 
-@strategy("random", gain="a fair look at the whole pool")
+@strategy("random", lead="random draw")
 def pick_at_random(pool: Pool, budget: float, rng: np.random.Generator) -> Picks:
     """Pick uniformly at random: the baseline that every other strategy has to beat."""
     score = rng.random(pool.n)
     return pick_in_order(pool, budget, score)
 
 
-@strategy("margin", needs=("uncertainty",), gain="its small margin between two classes")
+@strategy("margin", needs=("uncertainty",), lead="two classes are close")
 def pick_smallest_margin(pool: Pool, budget: float, rng: np.random.Generator) -> Picks:  # noqa: ARG001
     """Pick where the two likeliest classes are closest (Scheffer et al. 2001)."""
     assert pool.uncertainty is not None
     return pick_in_order(pool, budget, pool.uncertainty if pool.probs is None else score_margin(pool.probs))
 
 
-@strategy("entropy", needs=("probs",), gain="the entropy of its class probabilities")
+@strategy("entropy", needs=("probs",), lead="its class probabilities are spread out")
 def pick_highest_entropy(pool: Pool, budget: float, rng: np.random.Generator) -> Picks:  # noqa: ARG001
     """Pick where the class probabilities are most spread out (Shannon entropy)."""
     assert pool.probs is not None
     return pick_in_order(pool, budget, score_entropy(pool.probs))
 
 
-@strategy("least-confidence", needs=("probs",), gain="the low probability of its likeliest class")
+@strategy("least-confidence", needs=("probs",), lead="even its likeliest class is unlikely")
 def pick_least_confident(pool: Pool, budget: float, rng: np.random.Generator) -> Picks:  # noqa: ARG001
     """Pick where the likeliest class is least likely (Lewis & Gale 1994)."""
     assert pool.probs is not None
     return pick_in_order(pool, budget, score_least_confidence(pool.probs))
 
 
-@strategy("power-bald", needs=("mutual_information",), gain="the disagreement of the models about it")
+@strategy("power-bald", needs=("mutual_information",), lead="models disagree about it")
 def pick_power_bald(pool: Pool, budget: float, rng: np.random.Generator, *, power: float = 1.0) -> Picks:
     """Draw images in proportion to (model disagreement) ** power, without replacement.
 

@@ -27,14 +27,14 @@ class Strategy:
     """One way to choose a batch.
 
     needs: fields of the pool that must be there. uses: fields that it does without at a loss (a cold start).
-    gain: what Picks.gain measures, as the end of "picked for ...".
+    lead: how the reason of each of its picks begins.
     """
 
     name: str
     run: Run
     needs: frozenset[Need]
     uses: frozenset[Need]
-    gain: str
+    lead: str
 
     @property
     def summary(self) -> str:
@@ -57,13 +57,13 @@ _STRATEGIES: dict[str, Strategy] = {}
 
 
 def strategy(
-    name: str, *, gain: str, needs: tuple[Need, ...] = (), uses: tuple[Need, ...] = ()
+    name: str, *, lead: str, needs: tuple[Need, ...] = (), uses: tuple[Need, ...] = ()
 ) -> Callable[[Callable[..., Picks]], Callable[..., Picks]]:
     """Register the decorated function under ``name``; a name taken twice is our bug."""
 
     def register(run: Callable[..., Picks]) -> Callable[..., Picks]:
         assert name not in _STRATEGIES, f"two strategies are called {name}"
-        _STRATEGIES[name] = Strategy(name, run, frozenset(needs), frozenset(uses), gain)
+        _STRATEGIES[name] = Strategy(name, run, frozenset(needs), frozenset(uses), lead)
         return run
 
     return register

@@ -115,4 +115,4 @@ class TestEveryStrategy:
     def test_documents_itself(self, name: str) -> None:
         strategy = find_strategy(name)
         assert strategy.summary.endswith(".") or strategy.summary.endswith(":") or len(strategy.summary) > 20
-        assert strategy.gain
+        assert strategy.lead

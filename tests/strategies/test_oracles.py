@@ -153,7 +153,24 @@ def test_badge_distances_equal_materialised_gradients() -> None:
     one_hot = np.eye(4)[pool.probs.argmax(axis=1)]
     gradients = ((pool.probs - one_hot)[:, :, None] * pool.vectors[:, None, :]).reshape(80, -1).astype(np.float64)
     expected = ((gradients - gradients[7]) ** 2).sum(axis=1)
-    assert _Gradients(pool).squared_distance(7).numpy() == pytest.approx(expected, abs=1e-5)
+    all_rows = _Gradients(pool)
+    distance = all_rows.squared_distance(all_rows.at(slice(7, 8)))[:, 0]
+    assert distance.numpy() == pytest.approx(expected, abs=1e-5)
+
+
+def test_badge_draws_like_plain_k_means_plus_plus() -> None:
+    """Lazy proposals must not bend the odds: the third pick's frequencies against the exact ones."""
+    rng = np.random.default_rng(0)
+    pool = as_pool(unit(rng.normal(size=(12, 5))), n_classes=3)
+    gradients = _Gradients(pool)
+    square = gradients.squared_distance(gradients).numpy().astype(np.float64)
+    first = int(gradients.squared_norm.argmax())
+    expected = np.zeros(12)
+    for second, chance in enumerate(square[first] / square[first].sum()):
+        nearest = np.minimum(square[first], square[second])
+        expected += chance * nearest / nearest.sum()
+    drawn = [int(run("badge", pool, 3, seed=seed).rows[2]) for seed in range(3000)]
+    assert np.bincount(drawn, minlength=12) / 3000 == pytest.approx(expected, abs=0.03)
 
 
 def test_badge_starts_with_the_longest_gradient_and_has_no_centre_at_the_origin() -> None:
