@@ -56,4 +56,4 @@ def pool_density(
         cosine = torch.from_numpy(np.asarray(vectors[start : start + 8192], dtype=np.float32)) @ anchors
         kernel = cosine.sub_(1.0).clamp_(max=0.0).mul_(2.0 / bandwidth).exp_()
         total[start : start + 8192] = kernel.sum(dim=1).numpy()
-    return np.maximum(kernel_density(graph, bandwidth), total * np.float32(n / len(reference)))
+    return np.asarray(np.maximum(kernel_density(graph, bandwidth), total * np.float32(n / len(reference))))

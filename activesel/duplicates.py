@@ -26,7 +26,7 @@ def group_near_duplicates(graph: KnnGraph, similarity: float) -> npt.NDArray[np.
         raise DataError("similarity must be above 0 and at most 1", found=str(similarity))
     from scipy.sparse.csgraph import connected_components
 
-    links = _link(graph, similarity)
+    links = link_near_duplicates(graph, similarity)
     n_components, component = connected_components(links, directed=False)
     n_links = np.diff(links.indptr)
     sizes = np.bincount(component, minlength=n_components)
@@ -40,7 +40,7 @@ def group_near_duplicates(graph: KnnGraph, similarity: float) -> npt.NDArray[np.
     return _number_by_first_member(groups)
 
 
-def _link(graph: KnnGraph, similarity: float) -> Any:
+def link_near_duplicates(graph: KnnGraph, similarity: float) -> Any:
     """Return an (n, n) symmetric CSR matrix of the angles between linked images, in radians."""
     from scipy.sparse import coo_matrix
 

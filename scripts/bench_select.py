@@ -2,9 +2,9 @@
 
     python scripts/bench_select.py --n 100000 --d 256 --budget 1000
 
-Columns: seconds of `activesel.select` with graph, head and reasons included; peak resident memory of the whole process;
-floor = reading every input once at the measured copy bandwidth, which no method can beat; plain = what one pass over the
-vectors per pick would take at that bandwidth, which is how greedy selection is usually written.
+Columns: seconds of `activesel.select` with graph, head and reasons included; peak resident memory of the process;
+floor = reading every input once at the measured copy bandwidth, which no method can beat; plain = what one pass over
+the vectors per pick would take at that bandwidth, which is how greedy selection is usually written.
 """
 
 from __future__ import annotations
@@ -84,9 +84,12 @@ def main() -> None:
     bandwidth = measure_bandwidth()
     floor = args.n * (args.d + N_CLASSES) * 4 / bandwidth
     plain = args.n * args.d * 4 * args.budget / bandwidth
-    print(f"n {args.n:,}, d {args.d}, budget {args.budget:,}, {args.labelled:,} labelled, copy {bandwidth / 1e9:.1f} GB/s")
+    print(
+        f"n {args.n:,}, d {args.d}, budget {args.budget:,}, {args.labelled:,} labelled, copy {bandwidth / 1e9:.1f} GB/s"
+    )
     print(f"floor {floor:.3f} s, plain greedy {plain:.1f} s\n")
-    print(f"| {'strategy':20} | {'seconds':>7} | {'peak GiB':>8} | {'x floor':>8} |\n|{'-' * 22}|{'-' * 9}|{'-' * 10}|{'-' * 10}|")
+    print(f"| {'strategy':20} | {'seconds':>7} | {'peak GiB':>8} | {'x floor':>8} |")
+    print("|" + "|".join("-" * width for width in (22, 9, 10, 10)) + "|")
     for name in names:
         command = [sys.executable, __file__, "--one", name, "--n", str(args.n), "--d", str(args.d)]
         command += ["--budget", str(args.budget), "--labelled", str(args.labelled)]

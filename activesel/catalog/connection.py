@@ -1,0 +1,83 @@
+"""Open the database, bring its schema up, and turn the driver's errors into lines a person can act on."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from activesel.catalog import tables
+from activesel.errors import ActiveselError, DataError, LockedError, UnreachableError
+
+_WAIT_S = 30  # for another process's transaction, which lasts a fraction of a second
+
+_SETTINGS = (
+    "PRAGMA foreign_keys = ON",
+    f"PRAGMA busy_timeout = {_WAIT_S * 1000}",
+    "PRAGMA journal_mode = WAL",  # readers do not wait for the writer
+    "PRAGMA cache_size = -65536",  # 64 MiB: image ids arrive in no order, so their whole index should fit
+    "PRAGMA synchronous = NORMAL",  # in WAL: a killed process loses nothing, a power cut at most the last commits
+)
+
+
+def connect(path: Path) -> sa.Engine:
+    """Open or create the catalog file.
+
+    Raises:
+        DataError: the file is no catalog, is damaged, or was made by a newer activesel.
+        UnreachableError: it cannot be written.
+    """
+    engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)))
+    sa.event.listen(engine, "connect", _apply_settings)
+    try:
+        with translate_errors(path), engine.begin() as connection:
+            _bring_schema_up(connection, path)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def _apply_settings(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    for statement in _SETTINGS:
+        cursor.execute(statement)
+    cursor.close()
+
+
+def _bring_schema_up(connection: sa.Connection, path: Path) -> None:
+    version = None
+    if sa.inspect(connection).has_table(tables.schema_version.name):
+        version = connection.scalar(sa.select(sa.func.max(tables.schema_version.c.version)))
+    if version is not None and version > tables.SCHEMA_VERSION:
+        raise DataError("the catalog was written by a newer activesel", where=str(path),
+                        found=f"schema version {version}", expected=f"at most {tables.SCHEMA_VERSION}",
+                        hint="upgrade activesel")  # fmt: skip
+    if version is None:  # new, or killed while it was being made
+        tables.metadata.create_all(connection)
+        connection.execute(sa.insert(tables.schema_version), {"version": tables.SCHEMA_VERSION})
+
+
+@contextlib.contextmanager
+def translate_errors(path: Path) -> Iterator[None]:
+    """Let the database's errors leave as ours; a broken constraint stays what it is, a bug."""
+    try:
+        yield
+    except exc.IntegrityError:
+        raise
+    except exc.DatabaseError as error:
+        raise _explain(path, str(error.orig)) from None
+
+
+def _explain(path: Path, complaint: str) -> ActiveselError:
+    if "locked" in complaint:
+        return LockedError("the catalog is in use", where=str(path), found=f"no access within {_WAIT_S} s")
+    if any(sign in complaint for sign in ("full", "unable to open", "readonly", "disk I/O")):
+        return UnreachableError("cannot use the catalog", where=str(path), found=complaint,
+                                hint="free some space or mend the permissions, then run this again")  # fmt: skip
+    return DataError("the catalog is damaged or is no catalog", where=str(path), found=complaint,
+                     hint="restore it from a copy, or delete it and run `activesel ingest` again")  # fmt: skip

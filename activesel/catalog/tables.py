@@ -1,0 +1,86 @@
+"""The tables. Change one and SCHEMA_VERSION goes up, with a step in connection.py that brings older files along.
+
+One image (its content) has many files (its names); a file is in ``files`` or in ``quarantine``, never in both.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+
+SCHEMA_VERSION = 1
+
+metadata = MetaData()
+
+schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True, autoincrement=False))
+
+images = Table(
+    "images",
+    metadata,
+    Column("image_id", String(32), primary_key=True),
+    Column("width_px", Integer, nullable=False),
+    Column("height_px", Integer, nullable=False),
+    Column("format", String(8), nullable=False),
+    Column("meta", Text, nullable=False),  # a JSON object, keys sorted, so that equal metadata is equal text
+)
+
+files = Table(
+    "files",
+    metadata,
+    Column("file_id", Integer, primary_key=True),
+    Column("path", Text, nullable=False, unique=True),
+    Column("image_id", ForeignKey(images.c.image_id), nullable=False),
+    Column("n_bytes", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Index("files_by_image", "image_id", "path"),  # holds all that the first path of every image needs
+)
+
+sources = Table(
+    "sources",
+    metadata,
+    Column("source_id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+)
+
+# Which paths a source (folder, glob, manifest) had; one path may be in several.
+sightings = Table(
+    "sightings",
+    metadata,
+    Column("source_id", ForeignKey(sources.c.source_id), primary_key=True),
+    Column("path", Text, primary_key=True),
+    sqlite_with_rowid=False,  # the key is the row: half the size
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("path", Text, primary_key=True),
+    Column("reason", String(32), nullable=False),
+    Column("detail", Text, nullable=False),
+)
+
+labels = Table(
+    "labels",
+    metadata,
+    Column("label_id", Integer, primary_key=True),  # grows, so the newest of an image's labels is the one that counts
+    Column("image_id", ForeignKey(images.c.image_id), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    UniqueConstraint("image_id", "source"),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("batch_id", String(128), primary_key=True),
+    Column("created", String(64), nullable=False),
+)
+
+picks = Table(
+    "picks",
+    metadata,
+    Column("batch_id", ForeignKey(batches.c.batch_id), primary_key=True),
+    Column("rank", Integer, primary_key=True, autoincrement=False),
+    Column("image_id", ForeignKey(images.c.image_id), nullable=False, index=True),
+    Column("kind", String(16), nullable=False),
+    Index("picks_by_kind", "kind"),
+)

@@ -1,0 +1,231 @@
+"""The files of a batch: batch.json (everything), batch.csv (one row per pick), stands_for.csv (who represents whom)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import platform
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from activesel import __version__
+from activesel.density import score_density
+from activesel.errors import DataError
+from activesel.nearest import find_nearest_k, to_distance
+from activesel.novelty import score_novelty
+from activesel.pipelines.choose import Chosen
+from activesel.pipelines.gather import Gathered, SelectRequest
+from activesel.records import FloatArray, IntArray
+from activesel.uncertainty import score_entropy, score_least_confidence
+from activesel.workspace import Workspace, write_atomic, write_json
+
+SCHEMA_VERSION = 1
+SCORES = ("margin", "entropy", "least_confidence", "disagreement", "novelty", "density")
+PACKAGES = ("activesel", "numpy", "torch", "timm", "faiss-cpu", "scikit-learn", "opencv-python-headless", "pillow")
+
+
+@dataclass(frozen=True)
+class PickRecord:
+    """One line of a batch. scores: name -> 0..1. group: near-duplicate group. stands_for: itself included."""
+
+    rank: int
+    image_id: str
+    path: str
+    kind: str
+    reason: str
+    predicted: str | None
+    probability: float | None
+    gain: float
+    propensity: float | None
+    scores: dict[str, float]
+    stands_for: int
+    group: int | None
+    meta: dict[str, str]
+
+
+@dataclass(frozen=True)
+class BatchFile:
+    """What batch.json holds."""
+
+    schema_version: int
+    batch_id: str
+    created: str
+    request_key: str
+    strategy: str
+    budget: float
+    seed: int
+    command: str
+    config: dict[str, Any]
+    versions: dict[str, str]
+    inputs: dict[str, str]
+    notes: tuple[str, ...]
+    n_pool: int
+    n_labelled: int
+    picks: tuple[PickRecord, ...]
+
+
+def build_batch(
+    workspace: Workspace, request: SelectRequest, gathered: Gathered, chosen: Chosen, batch_id: str, key: str
+) -> BatchFile:
+    """Describe a chosen batch."""
+    config = workspace.config
+    return BatchFile(
+        SCHEMA_VERSION, batch_id, datetime.now(UTC).isoformat(timespec="seconds"), key, config.selection.strategy,
+        request.budget, config.seed, request.command, config.model_dump(mode="json"), package_versions(),
+        gathered.input_hashes, chosen.picks.notes, len(gathered.rows), len(gathered.labels),
+        _records(gathered, chosen, config.scores.neighbours),
+    )  # fmt: skip
+
+
+def store_batch(
+    workspace: Workspace, batch: BatchFile, gathered: Gathered, chosen: Chosen, write_report: Callable[[Path], None]
+) -> Path:
+    """Write the batch's folder; it appears whole under its name or not at all.
+
+    What a killed run left under that name was never recorded in the catalog and is replaced.
+    """
+    folder = workspace.batches_dir / batch.batch_id
+    draft = workspace.batches_dir / f".{batch.batch_id}.draft"
+    for leftover in (draft, folder):
+        if leftover.exists():
+            shutil.rmtree(leftover)
+    write_json(draft / "batch.json", _as_json(batch))
+    write_atomic(draft / "batch.csv", _as_csv(batch))
+    write_atomic(draft / "stands_for.csv", _stands_for_csv(gathered, chosen))
+    write_report(draft)
+    draft.rename(folder)
+    return folder
+
+
+def read_batch(workspace: Workspace, batch_id: str) -> BatchFile:
+    """Read a stored batch.
+
+    Raises:
+        DataError: there is none of that id, or its file is not a batch of this schema version.
+    """
+    path = workspace.batches_dir / batch_id / "batch.json"
+    try:
+        stored = json.loads(path.read_text(encoding="utf8"))
+    except FileNotFoundError:
+        raise DataError(f"there is no batch {batch_id}", where=str(workspace.batches_dir),
+                        hint="see `activesel status`") from None  # fmt: skip
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise DataError("not a batch file", where=str(path), hint="run the select again") from None
+    if not isinstance(stored, dict) or stored.get("schema_version") != SCHEMA_VERSION:
+        raise DataError("another schema version", where=str(path), expected=str(SCHEMA_VERSION))
+    picks = tuple(PickRecord(**pick) for pick in stored.pop("picks"))
+    return BatchFile(**stored | {"notes": tuple(stored["notes"]), "picks": picks})
+
+
+def pool_scores(chosen: Chosen, k: int, rows: IntArray | None = None) -> dict[str, FloatArray]:
+    """Return every score that the pool has, for ``rows`` (all where None): name -> (r,) 0..1.
+
+    novelty is to the labelled images, and at a cold start to the pool's own nearest neighbours.
+    """
+    pool = chosen.pool
+    at = np.arange(pool.n) if rows is None else rows
+    scores: dict[str, FloatArray] = {}
+    if pool.uncertainty is not None:
+        scores["margin"] = pool.uncertainty[at]
+    if pool.probs is not None:
+        scores["entropy"] = score_entropy(pool.probs[at])
+        scores["least_confidence"] = score_least_confidence(pool.probs[at])
+    if pool.mutual_information is not None:
+        scores["disagreement"] = pool.mutual_information[at]
+    if len(pool.labelled):
+        scores["novelty"] = score_novelty(find_nearest_k(pool.vectors, at, pool.labelled, k))
+    elif pool.graph is not None:
+        scores["novelty"] = score_novelty(pool.graph.similarity[at, :k])
+    if pool.graph is not None:
+        scores["density"] = score_density(pool.graph)[at]
+    return scores
+
+
+def package_versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}}
+
+
+def _version(name: str) -> str:
+    from importlib.metadata import PackageNotFoundError
+
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return __version__ if name == "activesel" else "absent"
+
+
+def _records(gathered: Gathered, chosen: Chosen, k: int) -> tuple[PickRecord, ...]:
+    picks, pool = chosen.picks, chosen.pool
+    assert picks.stands_for is not None
+    assert picks.propensity is not None
+    scores = pool_scores(chosen, k, picks.rows)
+    counts = np.bincount(picks.stands_for[picks.stands_for >= 0], minlength=len(picks.rows))
+    best = None if pool.probs is None else pool.probs[picks.rows].argmax(axis=1)
+    names = gathered.class_names
+    records = []
+    for i, row in enumerate(picks.rows):
+        image = gathered.rows[row]
+        predicted = None if best is None else (names[best[i]] if names else f"class {best[i]}")
+        probability = None if best is None or pool.probs is None else round(float(pool.probs[row, best[i]]), 6)
+        chance = picks.propensity[i]
+        records.append(PickRecord(
+            i + 1, image.image_id, image.path, chosen.kinds[i], picks.reasons[i], predicted, probability,
+            round(float(picks.gain[i]), 6) if np.isfinite(picks.gain[i]) else 0.0,
+            None if np.isnan(chance) else float(chance),
+            {name: round(float(values[i]), 6) for name, values in scores.items()}, int(counts[i]),
+            None if chosen.groups is None else int(chosen.groups[row]), dict(image.meta),
+        ))  # fmt: skip
+    return tuple(records)
+
+
+def _as_json(batch: BatchFile) -> dict[str, Any]:
+    return asdict(batch)
+
+
+def _as_csv(batch: BatchFile) -> str:
+    """The picks as a table; a cell that a spreadsheet would run as a formula gets a quote in front."""
+    meta = sorted({column for pick in batch.picks for column in pick.meta})
+    flat = [f.name for f in fields(PickRecord) if f.name not in ("scores", "meta")]
+    scores = [name for name in SCORES if any(name in pick.scores for pick in batch.picks)]
+    lines = [[*flat, *scores, *(column if column not in {*flat, *scores} else f"meta_{column}" for column in meta)]]
+    for pick in batch.picks:
+        values = [getattr(pick, name) for name in flat]
+        values += [pick.scores.get(name) for name in scores]
+        values += [_disarm(pick.meta.get(column, "")) for column in meta]
+        lines.append(["" if value is None else str(value) for value in values])
+    return _write_csv(lines)
+
+
+def _stands_for_csv(gathered: Gathered, chosen: Chosen) -> str:
+    """For every pool image that a pick represents: the pick's rank and the distance to it, 0..2."""
+    picks = chosen.picks
+    assert picks.stands_for is not None
+    rows = np.flatnonzero(picks.stands_for >= 0)
+    rows = rows[np.argsort(picks.stands_for[rows], kind="stable")]
+    ranks = picks.stands_for[rows]
+    distance = to_distance(chosen.nearest_known[rows])
+    lines = [["rank", "pick_image_id", "image_id", "path", "distance"]]
+    for row, rank, far in zip(rows, ranks, distance, strict=True):
+        image = gathered.rows[row]
+        lines.append(
+            [str(rank + 1), gathered.rows[picks.rows[rank]].image_id, image.image_id, image.path, f"{far:.4f}"]
+        )
+    return _write_csv(lines)
+
+
+def _write_csv(lines: list[list[str]]) -> str:
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(lines)
+    return stream.getvalue()
+
+
+def _disarm(cell: str) -> str:
+    return f"'{cell}" if cell[:1] in ("=", "+", "@") else cell

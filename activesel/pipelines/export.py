@@ -1,0 +1,99 @@
+"""The story of `activesel export`: a stored batch in the form that an annotation tool reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from activesel.catalog import Catalog
+from activesel.errors import DataError, UsageError
+from activesel.pipelines.batch import BatchFile, read_batch
+from activesel.workspace import Workspace, write_atomic
+
+Export = Callable[[Workspace, BatchFile], str]
+
+
+def find_batch(workspace: Workspace, name: str | None) -> str:
+    """Return the id of the batch called ``name`` ("3" means "0003"), or of the newest.
+
+    Raises:
+        DataError: there is none, or none of that name.
+    """
+    with Catalog.open(workspace.catalog_path) as catalog:
+        known = [batch.batch_id for batch in catalog.batches()]
+    if not known:
+        raise DataError("there is no batch yet", where=str(workspace.root), hint="run `activesel select --budget 200`")
+    if name is None:
+        return known[-1]
+    if name.zfill(4) not in known:  # a name is never put into a path unless the catalog has it
+        raise DataError(f"there is no batch {name!r}", where=str(workspace.root), expected="one of "
+                        + ", ".join(known[-5:]))  # fmt: skip
+    return name.zfill(4)
+
+
+def export_batch(workspace: Workspace, batch_id: str, format_name: str, out: Path) -> int:
+    """Write a batch to ``out``, atomically; return the number of images.
+
+    Raises:
+        UsageError: an unknown format, or ``out`` is a folder. DataError: no such batch. UnreachableError: a full disk.
+    """
+    if format_name not in FORMATS:
+        raise UsageError("unknown format", found=repr(format_name), expected=", ".join(FORMATS))
+    if out.is_dir():
+        raise UsageError("--out is a folder", where=str(out), expected="a file")
+    batch = read_batch(workspace, batch_id)
+    write_atomic(out, FORMATS[format_name](workspace, batch))
+    return len(batch.picks)
+
+
+def _as_csv(workspace: Workspace, batch: BatchFile) -> str:
+    return _stored(workspace, batch, "batch.csv")
+
+
+def _as_json(workspace: Workspace, batch: BatchFile) -> str:
+    return _stored(workspace, batch, "batch.json")
+
+
+def _stored(workspace: Workspace, batch: BatchFile, name: str) -> str:
+    path = workspace.batches_dir / batch.batch_id / name
+    try:
+        return path.read_text(encoding="utf8")
+    except FileNotFoundError:
+        raise DataError("a file of this batch is gone", where=str(path), hint="run the select again") from None
+
+
+def _as_list(_workspace: Workspace, batch: BatchFile) -> str:
+    return "".join(f"{pick.path}\n" for pick in batch.picks)
+
+
+def _as_coco(workspace: Workspace, batch: BatchFile) -> str:
+    """A COCO file: images in the order of the picks, categories of all known classes.
+
+    An image labelled since carries its label as one annotation around the whole image: the label says no more.
+    """
+    with Catalog.open(workspace.catalog_path) as catalog:
+        labels = catalog.labels()
+        sizes = {row.image_id: (row.width_px, row.height_px) for row in catalog.images()}
+    names = sorted({label.name for label in labels.values()})
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for number, pick in enumerate(batch.picks, start=1):
+        width, height = sizes.get(pick.image_id, (0, 0))  # its file left the catalog since; the tool will complain
+        images.append({"id": number, "file_name": pick.path, "width": width, "height": height})
+        if pick.image_id in labels:
+            annotations.append({
+                "id": len(annotations) + 1, "image_id": number, "iscrowd": 0, "area": width * height,
+                "category_id": names.index(labels[pick.image_id].name) + 1, "bbox": [0, 0, width, height],
+            })  # fmt: skip
+    document = {
+        "info": {"description": f"activesel batch {batch.batch_id}", "date_created": batch.created},
+        "images": images,
+        "annotations": annotations,
+        "categories": [{"id": number, "name": name} for number, name in enumerate(names, start=1)],
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+FORMATS: dict[str, Export] = {"csv": _as_csv, "json": _as_json, "coco": _as_coco, "list": _as_list}

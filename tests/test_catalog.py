@@ -1,0 +1,226 @@
+"""What goes into the catalog comes out again, whatever the order, the repetition, and the damage to its file."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from activesel.catalog import Batch, Catalog, Counts, FileStamp
+from activesel.errors import DataError, LockedError, UnreachableError
+from activesel.records import ImageRow, Label, Quarantined
+
+STAMP = FileStamp(10, 20)
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
+    with Catalog.open(tmp_path / "catalog.sqlite") as opened:
+        yield opened
+
+
+def image(name: str, path: str, **meta: str) -> ImageRow:
+    return ImageRow(name * 32, path, 64, 48, "PNG", meta)
+
+
+def add(catalog: Catalog, *rows: ImageRow, source: str = "s") -> int:
+    return catalog.add_images([(row, STAMP) for row in rows], source)
+
+
+def test_one_image_has_several_paths_and_the_first_by_name(catalog: Catalog) -> None:
+    assert add(catalog, image("b", "/z"), image("a", "/m"), image("b", "/k")) == 2
+    assert catalog.images() == [image("a", "/m"), image("b", "/k")]
+    assert catalog.paths_of("b" * 32) == ["/k", "/z"]
+    assert catalog.resolve() == {"/m": "a" * 32, "/k": "b" * 32, "/z": "b" * 32}
+    assert catalog.known_files() == {"/m": (10, 20), "/k": (10, 20), "/z": (10, 20)}
+
+
+def test_adding_again_changes_nothing(catalog: Catalog) -> None:
+    rows = [image("a", "/1", lot="7"), image("b", "/2")]
+    assert add(catalog, *rows) == 2
+    before = (catalog.images(), catalog.counts())
+    assert add(catalog, *rows) == 0
+    assert (catalog.images(), catalog.counts()) == before
+
+
+def test_the_order_of_adding_does_not_show(tmp_path: Path) -> None:
+    rows = [image("abcdef"[n % 6], f"/{n:03}") for n in range(60)]
+    answers = []
+    for seed in range(3):
+        random.Random(seed).shuffle(rows)
+        with Catalog.open(tmp_path / f"{seed}.sqlite") as catalog:
+            for start in range(0, 60, 7):
+                add(catalog, *rows[start : start + 7])
+            answers.append((catalog.images(), catalog.paths_of("c" * 32)))
+    assert answers[0] == answers[1] == answers[2]
+
+
+def test_metadata_is_merged_and_the_later_value_counts_unless_empty(catalog: Catalog) -> None:
+    add(catalog, image("a", "/1", lot="7", line="L1"))
+    add(catalog, image("a", "/2", lot="8", line="", part="ä"))
+    assert catalog.images()[0].meta == {"lot": "8", "line": "L1", "part": "ä"}
+    catalog.see_again({"/1": {"lot": "9"}, "/2": {}}, "s")
+    assert catalog.images()[0].meta == {"lot": "9", "line": "L1", "part": "ä"}
+
+
+def test_a_changed_file_is_another_image(catalog: Catalog) -> None:
+    add(catalog, image("a", "/1"))
+    catalog.add_images([(image("b", "/1"), FileStamp(11, 30))], "s")
+    assert catalog.images() == [image("b", "/1")]
+    assert catalog.known_files() == {"/1": (11, 30)}
+    assert catalog.counts().n_images == 1
+
+
+def test_images_of_one_source(catalog: Catalog) -> None:
+    add(catalog, image("a", "/x/1"), image("b", "/x/2"), source="x")
+    add(catalog, image("b", "/y/2"), image("c", "/a/3"), source="y")
+    catalog.see_again({"/x/1": {}}, "y")
+    assert [(row.image_id[0], row.path) for row in catalog.images("x")] == [("a", "/x/1"), ("b", "/x/2")]
+    assert [(row.image_id[0], row.path) for row in catalog.images("y")] == [("a", "/x/1"), ("b", "/y/2"), ("c", "/a/3")]
+    assert catalog.images("nowhere") == []
+    assert len(catalog.images()) == 3
+
+
+def test_a_file_is_either_used_or_in_quarantine(catalog: Catalog) -> None:
+    bad = Quarantined("/1", "truncated", "cut")
+    catalog.add_quarantined([bad, Quarantined("/0", "empty", "0 bytes")], "s")
+    assert [one.path for one in catalog.quarantined()] == ["/0", "/1"]
+    add(catalog, image("a", "/1"))  # mended
+    assert [one.path for one in catalog.quarantined()] == ["/0"]
+    catalog.add_quarantined([bad], "s")  # broken again
+    assert catalog.images() == []
+    assert bad in catalog.quarantined()
+    assert catalog.known_files() == {}
+
+
+def test_the_last_label_counts_and_a_source_has_one_opinion(catalog: Catalog) -> None:
+    add(catalog, image("a", "/1"), image("b", "/2"))
+    a, b = "a" * 32, "b" * 32
+    catalog.add_labels([Label(b, "ok", "1.csv"), Label(a, "ok", "1.csv")])
+    catalog.add_labels([Label(a, "crack", "2.csv")])
+    assert catalog.labels() == {a: Label(a, "crack", "2.csv"), b: Label(b, "ok", "1.csv")}
+    assert list(catalog.labels()) == [a, b]
+    catalog.add_labels([Label(a, "fray", "1.csv")])
+    assert catalog.labels()[a].name == "fray"
+    assert catalog.counts().n_labelled == 2
+
+
+def test_batches_are_kept_and_the_evaluation_images_known(catalog: Catalog) -> None:
+    add(catalog, *(image(name, f"/{name}") for name in "abc"))
+    ids = ["c" * 32, "a" * 32]
+    catalog.add_batch("0001", ids, ["train", "evaluation"], "2026-01-01T00:00:00")
+    catalog.add_batch("0001", ids, ["train", "evaluation"], "2026-01-01T00:00:00")
+    catalog.add_batch("0002", ["b" * 32], ["explore"], "2026-01-02T00:00:00")
+    assert catalog.batches() == [
+        Batch("0001", "2026-01-01T00:00:00", tuple(ids), ("train", "evaluation")),
+        Batch("0002", "2026-01-02T00:00:00", ("b" * 32,), ("explore",)),
+    ]
+    assert catalog.evaluation_ids() == {"a" * 32}
+    assert catalog.counts() == Counts(3, 3, 0, 0, 2, 1)
+    with pytest.raises(DataError, match="there is another batch 0001"):
+        catalog.add_batch("0001", ids, ["train", "train"], "2026-01-03T00:00:00")
+
+
+def test_a_transaction_that_fails_leaves_nothing(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    from activesel.catalog import catalog as module
+
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "_add_sightings", fail)  # the last step of the transaction
+    with pytest.raises(KeyboardInterrupt):
+        add(catalog, image("a", "/1"))
+    assert catalog.counts() == Counts(0, 0, 0, 0, 0, 0)
+
+
+def test_nothing_to_add_is_no_error(catalog: Catalog) -> None:
+    assert add(catalog) == 0
+    catalog.add_labels([])
+    catalog.add_quarantined([], "s")
+    catalog.see_again({}, "s")
+    assert catalog.images() == []
+
+
+def test_a_newer_catalog_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.sqlite"
+    Catalog.open(path).close()
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE schema_version SET version = 99")
+    connection.commit()
+    connection.close()
+    with pytest.raises(DataError, match=r"written by a newer activesel; found schema version 99; .*upgrade"):
+        Catalog.open(path)
+
+
+def test_a_catalog_killed_while_it_was_made_is_made_whole(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.sqlite"
+    Catalog.open(path).close()
+    connection = sqlite3.connect(path)
+    connection.executescript("DELETE FROM schema_version; DROP TABLE picks; DROP TABLE labels;")
+    connection.close()
+    with Catalog.open(path) as catalog:
+        assert catalog.counts() == Counts(0, 0, 0, 0, 0, 0)
+
+
+def test_a_file_that_is_no_catalog(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.sqlite"
+    path.write_text("nothing that SQLite would have written" * 100)
+    with pytest.raises(DataError, match="damaged or is no catalog"):
+        Catalog.open(path)
+
+
+def test_a_damaged_catalog(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.sqlite"
+    with Catalog.open(path) as catalog:
+        add(catalog, *(ImageRow(f"{n:032x}", f"/{n}", 1, 1, "PNG") for n in range(5000)))
+    content = bytearray(path.read_bytes())
+    content[8192:] = b"\xaa" * (len(content) - 8192)
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="damaged or is no catalog"), Catalog.open(path) as catalog:
+        catalog.images()
+
+
+def test_no_folder_for_the_catalog(tmp_path: Path) -> None:
+    with pytest.raises(UnreachableError, match="cannot use the catalog"):
+        Catalog.open(tmp_path / "absent" / "catalog.sqlite")
+
+
+def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from activesel.catalog import connection as module
+
+    Catalog.open(tmp_path / "catalog.sqlite").close()
+    monkeypatch.setattr(module, "_SETTINGS", ("PRAGMA max_page_count = 40",))  # what SQLite then says is "full"
+    with Catalog.open(tmp_path / "catalog.sqlite") as catalog:
+        add(catalog, image("a", "/1"))
+        rows = [ImageRow(f"{n:032x}", f"/{n}", 1, 1, "PNG") for n in range(5000)]
+        with pytest.raises(UnreachableError, match=r"cannot use the catalog; found .*full; free some space"):
+            add(catalog, *rows)
+        assert catalog.images() == [image("a", "/1")]
+
+
+def test_a_catalog_that_another_process_holds(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from activesel.catalog import connection as module
+
+    monkeypatch.setattr(module, "_SETTINGS", ("PRAGMA busy_timeout = 50",))
+    other = sqlite3.connect(tmp_path / "catalog.sqlite")
+    other.execute("BEGIN IMMEDIATE")
+    with Catalog.open(tmp_path / "catalog.sqlite") as second, pytest.raises(LockedError, match="the catalog is in use"):
+        add(second, image("a", "/1"))
+    other.close()
+    assert catalog.images() == []
+
+
+def test_many_images_come_back_fast(catalog: Catalog) -> None:
+    rows = [
+        (ImageRow(f"{n:032x}", f"/line/{n:07}.png", 64, 64, "PNG", {"lot": str(n % 100)}), STAMP) for n in range(30_000)
+    ]
+    catalog.add_images(rows, "s")
+    started = time.process_time()
+    assert len(catalog.images()) == 30_000
+    assert time.process_time() - started < 1.5  # about 0.2 s on an idle core
