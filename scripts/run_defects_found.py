@@ -2,9 +2,9 @@
 
     python scripts/run_defects_found.py --data ../shared/data/magnetic_tile --good free --out docs/defects_found.md
 
-For each seed 100 random images are labelled; every strategy then picks 100 more with the shipped settings (linear head,
-256 components, near-duplicate cap). Seeds are paired: random picks from the same pool with the same labels. The interval
-is the 95 % t-interval of the mean difference to random over seeds.
+For each seed 100 random images are labelled; every strategy then picks 100 more with the shipped settings (linear
+head, 256 components, near-duplicate cap). Seeds are paired: random picks from the same pool with the same labels. The
+interval is the 95 % t-interval of the mean difference to random over seeds.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ def summarise(name: str, found: np.ndarray, kinds: np.ndarray, random: np.ndarra
     half = 0.0
     if difference.std() > 0:
         half = stats.t.ppf(0.975, len(found) - 1) * difference.std(ddof=1) / np.sqrt(len(found))
-    return (f"| {name} | {found.mean():.1f} | {difference.mean():+.1f} ± {half:.1f} | {(difference > 0).sum()} of {len(found)} "
-            f"| {kinds.mean():.1f} |")  # fmt: skip
+    won = f"{(difference > 0).sum()} of {len(found)}"
+    return f"| {name} | {found.mean():.1f} | {difference.mean():+.1f} ± {half:.1f} | {won} | {kinds.mean():.1f} |"
 
 
 def main() -> None:
@@ -96,13 +96,13 @@ def describe(args: argparse.Namespace, n: int, n_defects: int, lines: list[str])
         n_classes = len({row["label"] for row in csv.DictReader(stream)})
     return "\n".join([
         "# Defects found in one batch", "",
-        f"{args.data.name}: {n:,} images, {n_defects} with a defect, {n_classes} classes. {args.size} random images are "
-        f"labelled, then each strategy picks {args.size} more; {args.seeds} paired seeds. Made by", "",
+        f"{args.data.name}: {n:,} images, {n_defects} with a defect, {n_classes} classes. {args.size} random images",
+        f"are labelled, then each strategy picks {args.size} more; {args.seeds} paired seeds. Made by", "",
         f"    python scripts/run_defects_found.py --data {args.data} --good {args.good} --out {args.out}", "",
         "| strategy | defects in the batch | more than random (95 % interval) | seeds won | classes met |",
         "|---|---|---|---|---|", *lines, "",
-        "Finding defects is not yet a better model: label efficiency is measured apart. A batch that holds only defects",
-        "would starve the model of good parts.", "",
+        "Finding defects is not yet a better model: label efficiency is measured apart. A batch that holds only",
+        "defects would starve the model of good parts.", "",
     ])  # fmt: skip
 
 

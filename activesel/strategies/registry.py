@@ -82,4 +82,5 @@ def find_strategy(name: str) -> Strategy:
 
 
 def strategy_names() -> list[str]:
-    return list(_STRATEGIES)
+    """Return every name, the default first, then by the alphabet."""
+    return sorted(_STRATEGIES, key=lambda name: (name != "default", name))
