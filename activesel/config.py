@@ -84,19 +84,24 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Conf
     Raises:
         ConfigError: a file that is not YAML, an unknown key (with the nearest known one), a value out of range.
     """
-    settings = _read_yaml(default_path())
-    sources = {"": str(default_path())}
-    if path is not None:
-        _merge(settings, _read_yaml(path), where=str(path))
-        sources[""] = str(path)
-    for override in overrides:
-        _merge(settings, _parse_override(override), where=f"--set {override}")
+    layers = [(str(default_path()), _read_yaml(default_path()))]
+    layers += [(str(path), _read_yaml(path))] if path is not None else []
+    layers += [(f"--set {override}", _parse_override(override)) for override in overrides]
+    settings = layers[0][1]
+    config = _validate(settings, layers[0][0])
+    for where, layer in layers[1:]:
+        _merge(settings, layer, where=where)
+        config = _validate(settings, where)  # after each layer, so that an error names the layer that brought it
+    return config
+
+
+def _validate(settings: dict[str, Any], where: str) -> Config:
     try:
         return Config.model_validate(settings)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"bad value for {key}", where=sources[""], found=repr(first["input"]), expected=first["msg"],
+        raise ConfigError(f"bad value for {key}", where=where, found=repr(first["input"]), expected=first["msg"],
                           hint="see `activesel config schema`") from None  # fmt: skip
 
 
