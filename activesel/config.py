@@ -128,7 +128,7 @@ def _parse_override(override: str) -> dict[str, Any]:
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
-        raise ConfigError("cannot read the value", where=f"--set {override}", expected="a YAML value") from None
+        value = text  # such as the path pattern {station}/{part}.png
     for part in reversed(key.split(".")):
         value = {part: value}
     return dict(value)
