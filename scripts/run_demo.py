@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -31,6 +32,15 @@ def read_truth(folder: Path) -> dict[Path, str]:
         nearest = min(GRADES, key=lambda grade: abs(grade - float(probability)))
         truth[(folder / name).resolve()] = GRADES[nearest]
     return truth
+
+
+def clear(out: Path) -> None:
+    """Remove an earlier demo, so that the first batch is a cold start again; anything else is left alone."""
+    if not out.exists():
+        return
+    if not (out / ".activesel").is_dir():
+        sys.exit(f"{out} exists and is not an earlier demo; name another folder with --out")
+    shutil.rmtree(out)
 
 
 def run(*arguments: str | Path) -> dict[str, object]:
@@ -86,6 +96,7 @@ def main() -> None:
     truth = read_truth(folder)
     print(f"{len(truth):,} photographs of solar cells; the first run embeds them, about a minute on two cores\n")
     images = folder / "images"
+    clear(out)
     run("init", out)
     run("ingest", images, "-w", out)
     first = label_batch(run("select", "--budget", BATCH, "-w", out), truth, out / "labels-1.csv")

@@ -1,29 +1,32 @@
-"""Read quotas as people write them: station=A:30,B:5-20, station=equal, class=crack:50."""
+"""Read what bounds a batch: quotas as people write them (station=A:30,B:5-20, station=equal), and costs."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from activesel.errors import DataError
-from activesel.records import BoolArray, Quota
+from activesel.records import BoolArray, FloatArray, ImageRow, Quota
 
 UNBOUNDED = 2**31 - 1
+_BOUND = re.compile(r"(?P<value>.+):(?P<least>\d{1,9})(?:-(?P<most>\d{1,9}))?", re.ASCII | re.DOTALL)
 
 
-def parse_quota(text: str, values: Sequence[str | None], candidates: BoolArray, budget: float) -> Quota:
+def parse_quota(text: str, values: Sequence[str | None], candidates: BoolArray, budget: float | None) -> Quota:
     """Return the bounds that ``text`` sets on the column whose value per row is ``values`` (None = not counted).
 
     "A:30" at most 30 of A; "A:5-20" at least 5 and at most 20; several with commas; "equal" the same number of each
-    value, what a scarce value cannot give going to the others.
+    value, what a scarce value cannot give going to the others. candidates: (n,) rows that may still be picked, labelled
+    ones left out, for what a value can give. budget: number of images, None where it is money.
 
     Raises:
-        DataError: not of that form, a value that no candidate has, or minimums above the budget.
+        DataError: not of that form, a value twice or that no image has, minimums above the budget, "equal" with costs.
     """
     column, equals, wanted = text.partition("=")
-    if not equals or not wanted:
+    if not (column and equals and wanted):
         raise DataError(
             "cannot read a quota", where=text, expected="COLUMN=VALUE:MOST,VALUE:LEAST-MOST or COLUMN=equal"
         )
@@ -33,13 +36,41 @@ def parse_quota(text: str, values: Sequence[str | None], candidates: BoolArray, 
     position = {name: i for i, name in enumerate(names)}
     codes = np.array([-1 if value is None else position[value] for value in values], dtype=np.int64)
     if wanted == "equal":
+        if budget is None:
+            raise DataError("equal shares out images, and --cost makes the budget money", where=f"quota {text}",
+                            hint=f"give numbers: --quota {column}={names[0]}:30")  # fmt: skip
         high = _share_evenly(np.bincount(codes[candidates & (codes >= 0)], minlength=len(names)), int(budget))
         return Quota(f"quota {column}", codes, high, np.zeros(len(names), np.int64))
     low, high = _parse_bounds(text, wanted, position)
-    if low.sum() > budget:
+    if budget is not None and low.sum() > budget:
         raise DataError("the quota's minimums exceed the budget", where=text, found=str(low.sum()),
                         expected=f"up to {budget:g}")  # fmt: skip
     return Quota(f"quota {column}", codes, high, low)
+
+
+def metadata_values(rows: Sequence[ImageRow], column: str) -> list[str | None]:
+    """Return each image's value of a metadata column, None where it has none."""
+    return [row.meta.get(column) for row in rows]
+
+
+def read_cost(rows: Sequence[ImageRow], column: str, candidates: BoolArray) -> FloatArray:
+    """Return (n,) costs above 0 from a metadata column; 1 for rows that cannot be picked and have none.
+
+    Raises:
+        DataError: a candidate's cost is missing, no number, not finite or not above 0.
+    """
+    costs = np.ones(len(rows))
+    for i in np.flatnonzero(candidates):
+        text = rows[i].meta.get(column)
+        try:
+            costs[i] = float(text) if text is not None else np.nan
+        except ValueError:
+            costs[i] = np.nan
+        if not np.isfinite(costs[i]) or costs[i] <= 0:
+            raise DataError(f"column {column} is not a cost", where=rows[i].path,
+                            found="nothing" if text is None else repr(text),
+                            expected="a number above 0 for every image that may be picked")  # fmt: skip
+    return costs
 
 
 def _parse_bounds(
@@ -47,19 +78,23 @@ def _parse_bounds(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     low = np.zeros(len(position), np.int64)
     high = np.full(len(position), UNBOUNDED, np.int64)
+    seen: set[str] = set()
     for part in wanted.split(","):
-        name, colon, bounds = part.rpartition(":")
-        least, dash, most = bounds.partition("-")
-        if not colon or not least.isdigit() or (dash and not most.isdigit()):
+        bound = _BOUND.fullmatch(part)
+        if bound is None:
             raise DataError(
                 "cannot read a quota", where=text, found=repr(part), expected="VALUE:MOST or VALUE:LEAST-MOST"
             )
+        name, least, most = bound["value"], int(bound["least"]), bound["most"]
         if name not in position:
             raise DataError("a quota names a value that no image has", where=text, found=repr(name),
                             expected="one of " + ", ".join(list(position)[:8]))  # fmt: skip
-        low[position[name]], high[position[name]] = (int(least), int(most)) if dash else (0, int(least))
-        if dash and int(most) < int(least):
+        if name in seen:
+            raise DataError("a quota names a value twice", where=text, found=repr(name))
+        if most is not None and int(most) < least:
             raise DataError("a quota's minimum is above its maximum", where=text, found=repr(part))
+        seen.add(name)
+        low[position[name]], high[position[name]] = (0, least) if most is None else (least, int(most))
     return low, high
 
 
