@@ -28,7 +28,7 @@ class IngestConfig(_Section):
 class EmbeddingConfig(_Section):
     backbone: str = Field(min_length=1)
     checkpoint: str | None
-    batch_size: int = Field(ge=1, le=65536)
+    batch_size: int = Field(ge=0, le=65536)
     precision: Literal["auto", "float32", "bfloat16"]
     device: str = Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     decode_threads: int = Field(ge=0, le=1024)

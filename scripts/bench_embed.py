@@ -37,7 +37,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=Path, help="a folder, searched for .jpg and .png below it")
-    parser.add_argument("--number", type=int, default=480, help="how many files, at most")
+    parser.add_argument("--number", type=int, default=1344, help="how many files, at most")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--set", action="append", default=[], help="a setting, as on the command line")
     options = parser.parse_args()
@@ -50,7 +50,7 @@ def main() -> None:
         steps: dict[str, Callable[[], None]] = {
             "bare network": lambda: run_bare(backbone, paths),
             "decode only": lambda: run_decode(backbone, paths, threads),
-            "end to end": lambda: run_end_to_end(backbone, paths, threads, Path(scratch)),
+            "end to end": lambda: run_end_to_end(backbone, paths, config.decode_threads, Path(scratch)),
         }
         rates = measure(steps, len(paths), options.rounds)
     print(f"{config.backbone}, {backbone.dtype}, {backbone.device}, batch {backbone.batch_size}, "
@@ -77,7 +77,7 @@ def find_images(folder: Path | None, scratch: Path) -> list[Path]:
     data = Path(os.environ.get("ACTIVESEL_DATA", ROOT.parent / "shared" / "data")) / "magnetic_tile" / "images"
     folder = folder or (data if data.is_dir() else None)
     if folder is None:
-        return generate_images(scratch / "generated", 480)
+        return generate_images(scratch / "generated", 1344)
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
     # Evenly from the whole list, which is sorted by class.
     return [paths[i] for i in np.random.default_rng(0).permutation(len(paths))]

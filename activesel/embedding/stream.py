@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
@@ -83,8 +84,9 @@ def arithmetic_threads(number: int) -> Iterator[None]:
 def embed_images(
     backbone: Backbone, paths: Sequence[Path], *, decode_threads: int = 0, max_pixels: int
 ) -> Generator[EmbeddedBatch, None, None]:
-    """Yield the vectors of ``paths`` in order, one batch at a time. decode_threads: 0 = one per core.
+    """Yield the vectors of ``paths`` in order, one batch at a time.
 
+    decode_threads: 0 = one per core; on a CPU these are the lanes themselves, which saves handing pixels over.
     Memory: one batch of pixels per lane, one decoded image per thread. Closing the iterator stops the threads.
     """
     from activesel.embedding.forward import ForwardPass
@@ -93,7 +95,7 @@ def embed_images(
     waiting: deque[Future[EmbeddedBatch]] = deque()
     with (
         arithmetic_threads(lanes.threads_each),
-        ThreadPoolExecutor(decode_threads or count_cores(), thread_name_prefix="decode") as decoders,
+        _open_decoders(backbone, decode_threads) as decoders,
         ThreadPoolExecutor(lanes.number, thread_name_prefix="embed") as runners,
     ):
         line = _Line(ForwardPass(backbone, size), decoders, _allocate_buffers(backbone, lanes.number), max_pixels)
@@ -111,12 +113,20 @@ def embed_images(
 
 @dataclass(frozen=True)
 class _Line:
-    """What all lanes share. buffers: free (b, 3, h, w) uint8 tensors."""
+    """What all lanes share. decoders: None = each lane decodes. buffers: free (b, 3, h, w) uint8 tensors."""
 
     forward: ForwardPass
-    decoders: ThreadPoolExecutor
+    decoders: ThreadPoolExecutor | None
     buffers: SimpleQueue[Tensor]
     max_pixels: int
+
+
+def _open_decoders(
+    backbone: Backbone, decode_threads: int
+) -> contextlib.AbstractContextManager[ThreadPoolExecutor | None]:
+    if not decode_threads and backbone.device.type == "cpu":
+        return contextlib.nullcontext()
+    return ThreadPoolExecutor(decode_threads or count_cores(), thread_name_prefix="decode")
 
 
 def _allocate_buffers(backbone: Backbone, number: int) -> SimpleQueue[Tensor]:
@@ -133,14 +143,9 @@ def _embed_batch(line: _Line, start: int, paths: Sequence[Path]) -> EmbeddedBatc
     """Decode into a free buffer, run the network on all of it, keep the rows that decoded."""
     from activesel.embedding.forward import to_half
 
-    preprocess = line.forward.backbone.preprocess
     pixels = line.buffers.get()
     try:
-        futures = [
-            line.decoders.submit(_decode_into, slot, path, preprocess, line.max_pixels)
-            for slot, path in zip(pixels, paths, strict=False)
-        ]
-        errors = [future.result() for future in futures]
+        errors = _decode_batch(line, pixels, paths)
         # Slots without an image hold an older batch's pixels; no row looks at another, so they only cost time.
         vectors = line.forward(pixels)
     finally:
@@ -150,7 +155,13 @@ def _embed_batch(line: _Line, start: int, paths: Sequence[Path]) -> EmbeddedBatc
     return EmbeddedBatch(start + good.astype(np.int64), to_half(vectors[good]), failed)
 
 
-def _decode_into(slot: Tensor, path: Path, preprocess: Preprocess, max_pixels: int) -> str | None:
+def _decode_batch(line: _Line, pixels: Tensor, paths: Sequence[Path]) -> list[str | None]:
+    each = map if line.decoders is None else line.decoders.map
+    decode = functools.partial(_decode_into, preprocess=line.forward.backbone.preprocess, max_pixels=line.max_pixels)
+    return list(each(decode, pixels[: len(paths)], paths))
+
+
+def _decode_into(slot: Tensor, path: Path, *, preprocess: Preprocess, max_pixels: int) -> str | None:
     """Fill ``slot`` (3, h, w) with the image; return what is wrong with the file, or None."""
     shortest = max(preprocess.height_px, preprocess.width_px)
     try:

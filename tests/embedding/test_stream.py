@@ -22,11 +22,12 @@ def embed_all(backbone: Backbone, paths: list[Path]) -> np.ndarray:
     return np.concatenate([batch.vectors for batch in embed_images(backbone, paths, max_pixels=2 * 10**6)])
 
 
+@pytest.mark.parametrize("decode_threads", [0, 3])
 @pytest.mark.parametrize("n", [0, 1, 4, 5, 23])
-def test_order_and_number(n: int, settings: Settings, tmp_path: Path) -> None:
+def test_order_and_number(n: int, decode_threads: int, settings: Settings, tmp_path: Path) -> None:
     paths = write_images(tmp_path, n)
     before = torch.get_num_threads()
-    batches = list(embed_images(open_backbone(settings()), paths, max_pixels=10**6))
+    batches = list(embed_images(open_backbone(settings()), paths, decode_threads=decode_threads, max_pixels=10**6))
     assert [row for batch in batches for row in batch.rows] == list(range(n))
     assert torch.get_num_threads() == before
 
