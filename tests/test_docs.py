@@ -32,7 +32,7 @@ FORBIDDEN = [
         r"(?<![\w.])/" + r"root/",
         "pypi" + r"\.org",
         "pytorch" + r"\.org/whl",
-        "pythonhosted" + r"\.org",
+        "python" + "hosted",
         "index" + r"-url",
     )
 ]

@@ -102,11 +102,11 @@ def _pick_dtype(precision: str, device: torch.device) -> torch.dtype:
 
     if precision != "auto":
         return {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
-    native = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_multiplies_bfloat16()
+    native = torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_multiplies_bfloat16()
     return torch.bfloat16 if native else torch.float32
 
 
-def _cpu_multiplies_bfloat16() -> bool:
+def cpu_multiplies_bfloat16() -> bool:
     """Tell whether the processor has bfloat16 instructions; emulation is slower than float32."""
     import torch
 

@@ -16,6 +16,7 @@ from typing import Literal
 
 from activesel.catalog import Catalog
 from activesel.config import Config, load_config
+from activesel.embedding import cpu_multiplies_bfloat16
 from activesel.errors import ActiveselError
 from activesel.pipelines.settings import find_workspace_or_none
 from activesel.workspace import Workspace
@@ -73,8 +74,7 @@ def _check_processor() -> Iterator[Check]:
     except (ImportError, OSError) as error:
         yield Check("torch import", "fail", _one_line(error), "install the torch of constraints.txt")
         return
-    # Not public, but there since torch 2.5; an absent one means "do not know".
-    native = any(getattr(torch.cpu, name, bool)() for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    native = cpu_multiplies_bfloat16()
     yield Check("bfloat16", "ok", "native" if native else "not native here: embedding runs in float32")
     if torch.cuda.is_available():
         yield Check(
