@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from activesel.errors import DataError, UsageError
 from activesel.pipelines.choose import Request, choose
-from activesel.records import IntArray, Picks
+from activesel.records import IntArray, KnnGraph, Picks, Quota
 from activesel.uncertainty import check_probs
 from activesel.vectors import check_vectors
 
@@ -63,17 +64,22 @@ def select(
     n = len(checked)
     rows, known = _check_labels(labelled, classes, n)
     given = None if probs is None else check_probs(probs, n, "probs")
+    n_classes = _count_classes(known, given)
+    spent = check_budget(budget, whole="cost" not in around)
     request = Request(
-        checked, check_budget(budget), strategy, tuple(options.items()), seed, labelled=rows, classes=known,
-        n_classes=_count_classes(known, given), probs=given, **_check_around(around, checked),
+        checked, spent, strategy, tuple(options.items()), seed, labelled=rows, classes=known,
+        n_classes=n_classes, probs=given, **_check_around(around, checked, n_classes),
     )  # fmt: skip
     return choose(request).picks
 
 
-def check_budget(budget: float) -> float:
-    """Return the budget if it is a finite number above 0."""
+def check_budget(budget: float, *, whole: bool = False) -> float:
+    """Return the budget if it is a finite number above 0. whole: it counts images, so it has no fraction."""
     if not np.isfinite(budget) or budget <= 0:
         raise DataError("the budget must be above 0", found=f"{budget:g}", hint="for example --budget 200")
+    if whole and budget != int(budget):
+        raise DataError("the budget is a number of images", found=f"{budget:g}", expected="a whole number",
+                        hint="with --cost it may have a fraction")  # fmt: skip
     return float(budget)
 
 
@@ -121,29 +127,52 @@ def _count_classes(classes: IntArray | None, probs: npt.NDArray[np.float32] | No
     return n_known if probs is None else int(probs.shape[1])
 
 
-def _check_around(around: dict[str, Any], vectors: npt.NDArray[Any]) -> dict[str, Any]:
-    """Check what surrounds a strategy; every field has one check, named like the field."""
+def _check_around(around: dict[str, Any], vectors: npt.NDArray[Any], n_classes: int) -> dict[str, Any]:
+    """Check what surrounds a strategy; every array has one check, named like the field."""
     assert set(_AROUND) <= {field.name for field in fields(Request)}
     n = len(vectors)
-    checked = dict(around)
-    if "mc_probs" in around:
-        checked["mc_probs"] = _check_mc_probs(around["mc_probs"], n)
-    if "exemplars" in around:
-        checked["exemplars"] = _check_exemplars(around["exemplars"], vectors)
-    if "candidates" in around:
-        checked["candidates"] = _check_mask(around["candidates"], n)
-    if "held_out" in around:
-        checked["held_out"] = check_rows(around["held_out"], n, "held_out")
-    if "cost" in around:
-        checked["cost"] = _check_cost(around["cost"], n)
-    if "class_names" in around:
-        checked["class_names"] = tuple(around["class_names"])
+    n_classes = max([n_classes, *np.shape(around.get("mc_probs", ()))[2:]])
+    checks: dict[str, Callable[[Any], Any]] = {
+        "mc_probs": lambda values: _check_mc_probs(values, n),
+        "uncertainty": lambda values: _check_uncertainty(values, n),
+        "exemplars": lambda values: _check_exemplars(values, vectors),
+        "candidates": lambda values: _check_mask(values, n),
+        "held_out": lambda values: check_rows(values, n, "held_out"),
+        "cost": lambda values: _check_cost(values, n),
+        "quotas": lambda quotas: tuple(_check_quota(quota, n) for quota in quotas),
+        "graph": lambda graph: _check_graph(graph, n),
+        "class_names": lambda names: _check_class_names(tuple(names), n_classes),
+    }
+    _check_numbers(around)
+    return {name: checks[name](value) if name in checks else value for name, value in around.items()}
+
+
+def _check_numbers(around: dict[str, Any]) -> None:
+    for name, least in (("group_cap", 0), ("neighbours", 1)):
+        if name in around and (around[name] != int(around[name]) or around[name] < least):
+            raise DataError(f"{name} is a number of images", found=str(around[name]), expected=f"{least} or more")
+    if not 0 <= float(around.get("near_duplicate", 0.0)) <= 1:
+        raise DataError("near_duplicate is a cosine", found=str(around["near_duplicate"]), expected="0..1, 0 = off")
     for share in ("explore", "evaluation"):
         if not 0 <= float(around.get(share, 0.0)) <= 1:
             raise DataError(f"{share} is a share of the budget", found=str(around[share]), expected="0..1")
     if around.get("explore", 0.0) + around.get("evaluation", 0.0) > 1:
         raise DataError("explore and evaluation together are more than the budget", expected="a sum up to 1")
-    return checked
+
+
+def _check_class_names(names: tuple[str, ...], n_classes: int) -> tuple[str, ...]:
+    if len(names) < n_classes:
+        raise DataError("fewer class names than classes", where="class_names", found=str(len(names)),
+                        expected=f"{n_classes} or more")  # fmt: skip
+    return names
+
+
+def _check_graph(graph: KnnGraph, n: int) -> KnnGraph:
+    shape = graph.neighbours.shape
+    if len(shape) != 2 or shape[0] != n or graph.similarity.shape != shape:
+        raise DataError("the graph does not fit the rows", where="graph", found=f"{shape}, {graph.similarity.shape}",
+                        expected=f"({n}, k) twice")  # fmt: skip
+    return graph
 
 
 def _check_mc_probs(values: npt.ArrayLike, n: int) -> npt.NDArray[np.float32]:
@@ -152,6 +181,24 @@ def _check_mc_probs(values: npt.ArrayLike, n: int) -> npt.NDArray[np.float32]:
         raise DataError("mc_probs need images, samples and classes", where="mc_probs", found=f"shape {array.shape}",
                         expected=f"shape ({n}, t, c)")  # fmt: skip
     return check_probs(array.reshape(-1, array.shape[2]), None, "mc_probs").reshape(array.shape)
+
+
+def _check_uncertainty(values: npt.ArrayLike, n: int) -> npt.NDArray[np.float32]:
+    scores = np.asarray(values, dtype=np.float32)
+    if scores.shape != (n,) or not ((scores >= 0) & (scores <= 1)).all():
+        raise DataError("uncertainty is one number 0..1 per row", where="uncertainty", found=f"shape {scores.shape}",
+                        expected=f"({n},), 0..1")  # fmt: skip
+    return scores
+
+
+def _check_quota(quota: Quota, n: int) -> Quota:
+    n_values = len(quota.high)
+    fits = quota.codes.shape == (n,) and quota.low.shape == quota.high.shape == (n_values,)
+    if not fits or (n and (quota.codes.min() < -1 or quota.codes.max() >= n_values)):
+        raise DataError("a quota does not fit the rows", where=quota.name,
+                        found=f"codes {quota.codes.shape}, low {quota.low.shape}, high {quota.high.shape}",
+                        expected=f"codes ({n},) from -1 to below {n_values}, low and high ({n_values},)")  # fmt: skip
+    return quota
 
 
 def _check_exemplars(values: npt.ArrayLike, vectors: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
+import os
 import platform
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
@@ -15,20 +15,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from activesel import __version__
 from activesel.density import score_density
-from activesel.errors import DataError
+from activesel.errors import DataError, UnreachableError
 from activesel.nearest import find_nearest_k, to_distance
 from activesel.novelty import score_novelty
 from activesel.pipelines.choose import Chosen
 from activesel.pipelines.gather import Gathered, SelectRequest
+from activesel.reasons import Kind
 from activesel.records import FloatArray, IntArray
 from activesel.uncertainty import score_entropy, score_least_confidence
 from activesel.workspace import Workspace, write_atomic, write_json
 
 SCHEMA_VERSION = 1
 SCORES = ("margin", "entropy", "least_confidence", "disagreement", "novelty", "density")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?", re.ASCII)
+_NEEDS_QUOTES = re.compile(r'[",\r\n]')
 PACKAGES = ("activesel", "numpy", "torch", "timm", "faiss-cpu", "scikit-learn", "opencv-python-headless", "pillow")
 
 
@@ -39,7 +44,7 @@ class PickRecord:
     rank: int
     image_id: str
     path: str
-    kind: str
+    kind: Kind
     reason: str
     predicted: str | None
     probability: float | None
@@ -77,9 +82,11 @@ def build_batch(
 ) -> BatchFile:
     """Describe a chosen batch."""
     config = workspace.config
+    # A file name that is no UTF-8 comes from the shell as lone surrogates, which no JSON file can hold.
+    command = os.fsencode(request.command).decode("utf8", errors="replace")
     return BatchFile(
         SCHEMA_VERSION, batch_id, datetime.now(UTC).isoformat(timespec="seconds"), key, config.selection.strategy,
-        request.budget, config.seed, request.command, config.model_dump(mode="json"), package_versions(),
+        float(request.budget), config.seed, command, config.model_dump(mode="json"), package_versions(),
         gathered.input_hashes, chosen.picks.notes, len(gathered.rows), len(gathered.labels),
         _records(gathered, chosen, config.scores.neighbours),
     )  # fmt: skip
@@ -94,15 +101,26 @@ def store_batch(
     """
     folder = workspace.batches_dir / batch.batch_id
     draft = workspace.batches_dir / f".{batch.batch_id}.draft"
-    for leftover in (draft, folder):
+    for leftover in (folder, *workspace.batches_dir.glob(".*.draft")):
         if leftover.exists():
             shutil.rmtree(leftover)
-    write_json(draft / "batch.json", _as_json(batch))
-    write_atomic(draft / "batch.csv", _as_csv(batch))
-    write_atomic(draft / "stands_for.csv", _stands_for_csv(gathered, chosen))
-    write_report(draft)
-    draft.rename(folder)
+    try:
+        write_json(draft / "batch.json", asdict(batch))
+        write_atomic(draft / "batch.csv", _as_csv(batch))
+        write_atomic(draft / "stands_for.csv", _stands_for_csv(gathered, chosen))
+        write_report(draft)
+        _publish(draft, folder)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)  # a full disk needs the room
+        raise
     return folder
+
+
+def _publish(draft: Path, folder: Path) -> None:
+    try:
+        draft.rename(folder)
+    except OSError as error:
+        raise UnreachableError("cannot write", where=str(folder), found=error.strerror or str(error)) from None
 
 
 def read_batch(workspace: Workspace, batch_id: str) -> BatchFile:
@@ -117,12 +135,17 @@ def read_batch(workspace: Workspace, batch_id: str) -> BatchFile:
     except FileNotFoundError:
         raise DataError(f"there is no batch {batch_id}", where=str(workspace.batches_dir),
                         hint="see `activesel status`") from None  # fmt: skip
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise DataError("not a batch file", where=str(path), hint="run the select again") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError("not a batch file", where=str(path), found=str(error).splitlines()[0][:120]) from None
     if not isinstance(stored, dict) or stored.get("schema_version") != SCHEMA_VERSION:
-        raise DataError("another schema version", where=str(path), expected=str(SCHEMA_VERSION))
-    picks = tuple(PickRecord(**pick) for pick in stored.pop("picks"))
-    return BatchFile(**stored | {"notes": tuple(stored["notes"]), "picks": picks})
+        raise DataError("not a batch file of this schema version", where=str(path), expected=str(SCHEMA_VERSION))
+    try:
+        return TypeAdapter(BatchFile).validate_python(stored)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise DataError(f"bad value for {field}", where=str(path), found=repr(first["input"])[:80],
+                        expected=first["msg"]) from None  # fmt: skip
 
 
 def pool_scores(chosen: Chosen, k: int, rows: IntArray | None = None) -> dict[str, FloatArray]:
@@ -186,22 +209,27 @@ def _records(gathered: Gathered, chosen: Chosen, k: int) -> tuple[PickRecord, ..
     return tuple(records)
 
 
-def _as_json(batch: BatchFile) -> dict[str, Any]:
-    return asdict(batch)
-
-
 def _as_csv(batch: BatchFile) -> str:
-    """The picks as a table; a cell that a spreadsheet would run as a formula gets a quote in front."""
+    """The picks as a table; metadata columns that share a name with ours get "meta_" in front."""
     meta = sorted({column for pick in batch.picks for column in pick.meta})
     flat = [f.name for f in fields(PickRecord) if f.name not in ("scores", "meta")]
     scores = [name for name in SCORES if any(name in pick.scores for pick in batch.picks)]
-    lines = [[*flat, *scores, *(column if column not in {*flat, *scores} else f"meta_{column}" for column in meta)]]
+    lines: list[list[object]] = [[*flat, *scores, *_rename(meta, {*flat, *SCORES})]]
     for pick in batch.picks:
         values = [getattr(pick, name) for name in flat]
         values += [pick.scores.get(name) for name in scores]
-        values += [_disarm(pick.meta.get(column, "")) for column in meta]
-        lines.append(["" if value is None else str(value) for value in values])
+        lines.append(values + [pick.meta.get(column) for column in meta])
     return _write_csv(lines)
+
+
+def _rename(columns: list[str], taken: set[str]) -> list[str]:
+    names: list[str] = []
+    for column in columns:
+        while column in taken:
+            column = f"meta_{column}"
+        taken.add(column)
+        names.append(column)
+    return names
 
 
 def _stands_for_csv(gathered: Gathered, chosen: Chosen) -> str:
@@ -212,20 +240,23 @@ def _stands_for_csv(gathered: Gathered, chosen: Chosen) -> str:
     rows = rows[np.argsort(picks.stands_for[rows], kind="stable")]
     ranks = picks.stands_for[rows]
     distance = to_distance(chosen.nearest_known[rows])
-    lines = [["rank", "pick_image_id", "image_id", "path", "distance"]]
+    lines: list[list[object]] = [["rank", "pick_image_id", "image_id", "path", "distance"]]
     for row, rank, far in zip(rows, ranks, distance, strict=True):
         image = gathered.rows[row]
-        lines.append(
-            [str(rank + 1), gathered.rows[picks.rows[rank]].image_id, image.image_id, image.path, f"{far:.4f}"]
-        )
+        lines.append([rank + 1, gathered.rows[picks.rows[rank]].image_id, image.image_id, image.path, f"{far:.4f}"])
     return _write_csv(lines)
 
 
-def _write_csv(lines: list[list[str]]) -> str:
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(lines)
-    return stream.getvalue()
+def _write_csv(lines: list[list[object]]) -> str:
+    return "".join(",".join(map(_cell, line)) + "\n" for line in lines)
 
 
-def _disarm(cell: str) -> str:
-    return f"'{cell}" if cell[:1] in ("=", "+", "@") else cell
+def _cell(value: object) -> str:
+    """Write one cell; text that a spreadsheet would run as a formula gets a quote in front, a number such as -5 not.
+
+    Python's csv writer leaves a lone carriage return without quotes, and every reader then sees two lines.
+    """
+    text = "" if value is None else str(value)
+    if text[:1] in _FORMULA_STARTS and not _NUMBER.fullmatch(text):
+        text = f"'{text}"
+    return '"' + text.replace('"', '""') + '"' if _NEEDS_QUOTES.search(text) else text

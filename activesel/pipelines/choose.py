@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from activesel.duplicates import group_near_duplicates
 from activesel.errors import DataError, UsageError
 from activesel.index import knn_graph
-from activesel.nearest import find_nearest, to_distance
+from activesel.nearest import find_nearest, find_nearest_k, to_distance
+from activesel.pipelines.draws import Draws, Shares, draw_random_shares
 from activesel.reasons import Evidence, Kind, explain
 from activesel.records import BoolArray, FloatArray, IntArray, KnnGraph, Picks, Pool, Quota
 from activesel.seeds import derive_rng, derive_seed
@@ -55,7 +55,8 @@ class Request:
 class Chosen:
     """A batch with what a report needs. kinds: per pick strategy, explore or evaluation. groups: (n,) or None.
 
-    nearest_label: (n,) cosine to the nearest labelled row, None at a cold start. nearest_known: the same with picks.
+    nearest_label: (n,) cosine to the nearest row that is labelled or on its way, None where there is none.
+    nearest_known: the same with picks.
     """
 
     picks: Picks
@@ -79,7 +80,8 @@ def choose(request: Request) -> Chosen:
     _check_needs(pool, strategy, request)
     _check_budget(request, pool)
     groups = _group(pool, request)
-    draws = _draw_random_shares(request, pool, groups)
+    shares = Shares(request.budget, request.explore, request.evaluation, request.seed, request.cost)
+    draws = draw_random_shares(shares, pool.candidates, pool.labelled, _held_out(request), groups)
     picks = _run(strategy, pool, request, groups, draws)
     return _finish(strategy, request, pool, groups, picks, draws, notes)
 
@@ -88,45 +90,65 @@ def _make_pool(request: Request, strategy: Strategy) -> tuple[Pool, list[str]]:
     labelled = np.empty(0, np.int64) if request.labelled is None else np.asarray(request.labelled, np.int64)
     candidates = np.ones(len(request.vectors), bool) if request.candidates is None else request.candidates.copy()
     candidates[labelled] = False
-    if request.held_out is not None:
-        candidates[request.held_out] = False
+    candidates[_held_out(request)] = False
     probs, mutual_information, notes = _model(request, strategy)
     uncertainty = request.uncertainty
     if uncertainty is None and probs is not None:
         uncertainty = score_margin(probs)
-    wants_graph = "graph" in strategy.needs or (request.near_duplicate > 0 and request.group_cap > 0)
+    if request.exemplars is not None and "exemplars" not in strategy.needs | strategy.uses:
+        notes.append(f"the exemplars were not looked at: strategy {strategy.name} has no use for them, exemplars has")
     graph = request.graph
-    if graph is None and wants_graph:
+    if graph is None and ("graph" in strategy.needs or _wants_groups(request)):
         graph = knn_graph(request.vectors, request.neighbours, seed=derive_seed(request.seed, "graph") % 2**31)
     pool = Pool(request.vectors, labelled, candidates, request.classes, probs, mutual_information, uncertainty, graph,
                 request.exemplars, request.quotas, request.cost)  # fmt: skip
     return pool, notes
 
 
+def _held_out(request: Request) -> IntArray:
+    return np.empty(0, np.int64) if request.held_out is None else request.held_out
+
+
 def _model(request: Request, strategy: Strategy) -> tuple[FloatArray | None, FloatArray | None, list[str]]:
-    """Probabilities and BALD: the user's, or a linear head's on the labels at hand; None at a cold start."""
+    """Probabilities and BALD: the user's, or a linear head's on the labels at hand; None at a cold start.
+
+    Where the user's model gives an uncertainty alone, it is not mixed with a head's unless the strategy needs classes.
+    """
     bald = None if request.mc_probs is None else score_bald(request.mc_probs)
     if request.probs is not None:
         return request.probs, bald, []
     if request.mc_probs is not None:
         return request.mc_probs.mean(axis=1), bald, []
+    needs_classes = bool({"probs", "mutual_information"} & strategy.needs)
+    if request.uncertainty is not None and not needs_classes:
+        return None, bald, []
     rows = request.labelled if request.head_rows is None else request.head_rows
     if rows is None or request.classes is None or not len(request.classes):
         return None, bald, []
     if len(np.unique(request.classes)) < 2:
         return None, bald, ["all labels so far are of one class, so there is no model yet: picked as at a cold start"]
-    known = np.asarray(request.vectors[rows], dtype=np.float32)
-    seed = derive_seed(request.seed, "head") % 2**31
-    head = fit_head(known, request.classes, request.n_classes, seed=seed)
     if "mutual_information" in strategy.needs:
-        heads = fit_committee(known, request.classes, request.n_classes, COMMITTEE_SIZE, seed)
+        known = np.asarray(request.vectors[rows], dtype=np.float32)
+        heads = fit_committee(known, request.classes, request.n_classes, COMMITTEE_SIZE, _head_seed(request.seed))
         bald = score_bald(committee_probabilities(heads, request.vectors))
-    return head.probabilities(request.vectors), bald, []
+    probs = fit_probabilities(request.vectors, rows, request.classes, request.n_classes, request.seed)
+    notes = ["the predictions hold no class probabilities: they come from a linear head on the labels"]
+    return probs, bald, notes if request.uncertainty is not None else []
+
+
+def fit_probabilities(vectors: FloatArray, rows: IntArray, classes: IntArray, n_classes: int, seed: int) -> FloatArray:
+    """Return (n, c) probabilities of a linear head on the labelled ``rows`` (m,) of the pool and their classes (m,)."""
+    head = fit_head(np.asarray(vectors[rows], dtype=np.float32), classes, n_classes, seed=_head_seed(seed))
+    return head.probabilities(vectors)
+
+
+def _head_seed(seed: int) -> int:
+    return derive_seed(seed, "head") % 2**31
 
 
 _REMEDY = {
     "probs": "give labels of two classes or more, or --predictions",
-    "mutual_information": "give labels of two classes or more, or --predictions with mc_probs",
+    "mutual_information": "give --predictions with mc_probs, or labels of two classes or more without --predictions",
     "exemplars": "give --exemplars",
     "uncertainty": "give labels of two classes or more, or --predictions",
     "graph": "our bug: the graph is always built",
@@ -136,7 +158,7 @@ _REMEDY = {
 def _check_needs(pool: Pool, strategy: Strategy, request: Request) -> None:
     for need in sorted(strategy.needs):
         if getattr(pool, need) is None:
-            found = f"{len(pool.labelled)} labels" if request.exemplars is None else None
+            found = f"{0 if request.classes is None else len(request.classes)} labels" if need != "exemplars" else None
             raise UsageError(f"strategy {strategy.name} needs {need.replace('_', ' ')}", found=found,
                              hint=f"{_REMEDY[need]}; or start with --strategy default")  # fmt: skip
 
@@ -144,7 +166,7 @@ def _check_needs(pool: Pool, strategy: Strategy, request: Request) -> None:
 def _check_budget(request: Request, pool: Pool) -> None:
     n_open = int(pool.candidates.sum())
     if n_open == 0:
-        raise DataError("nothing left to pick", found=f"{len(pool.labelled)} labelled of {pool.n} images",
+        raise DataError("nothing left to pick", found=f"{len(pool.labelled)} of {pool.n} images known already",
                         hint="add images with `activesel ingest` or loosen the filter")  # fmt: skip
     if request.cost is None and request.budget > n_open:
         raise DataError(f"budget {int(request.budget)} is more than the {n_open} images that may be picked",
@@ -155,62 +177,37 @@ def _check_budget(request: Request, pool: Pool) -> None:
 
 
 def _group(pool: Pool, request: Request) -> IntArray | None:
-    if request.near_duplicate <= 0 or request.group_cap <= 0 or pool.graph is None:
+    if pool.graph is None or not _wants_groups(request):
         return None
     groups: IntArray = group_near_duplicates(pool.graph, request.near_duplicate)
     return groups
 
 
-@dataclass(frozen=True)
-class _Draws:
-    """Rows drawn uniformly at random, and the chance each had."""
-
-    evaluation: npt.NDArray[np.int64]
-    evaluation_chance: float
-    explore: npt.NDArray[np.int64]
-    explore_chance: float
+def _wants_groups(request: Request) -> bool:
+    """Whether near-duplicates matter: for the cap, or because evaluation images have to be kept apart from them."""
+    keeps_apart = request.evaluation > 0 or len(_held_out(request)) > 0
+    return request.near_duplicate > 0 and (request.group_cap > 0 or keeps_apart)
 
 
-def _draw_random_shares(request: Request, pool: Pool, groups: IntArray | None) -> _Draws:
-    """Draw the evaluation and explore shares before the strategy looks, so that nothing steers them.
-
-    Evaluation never comes from a near-duplicate group with a labelled member: that would leak training into testing.
-    """
-    open_rows = np.flatnonzero(pool.candidates)
-    fair = open_rows if groups is None else open_rows[~np.isin(groups[open_rows], groups[pool.labelled])]
-    evaluation = _draw(fair, request, request.evaluation, "evaluation")
-    rest = np.setdiff1d(open_rows, evaluation)
-    if groups is not None:
-        rest = rest[~np.isin(groups[rest], groups[evaluation])]
-    explore = _draw(rest, request, request.explore, "explore")
-    return _Draws(evaluation, len(evaluation) / max(1, len(fair)), explore, len(explore) / max(1, len(rest)))
-
-
-def _draw(rows: IntArray, request: Request, share: float, name: str) -> npt.NDArray[np.int64]:
-    """Draw rows worth ``share`` of the budget."""
-    shuffled = derive_rng(request.seed, name).permutation(rows)
-    if request.cost is None:
-        return np.sort(shuffled[: round(share * request.budget)])
-    spent = np.cumsum(request.cost[shuffled])
-    return np.sort(shuffled[spent <= share * request.budget])
-
-
-def _run(strategy: Strategy, pool: Pool, request: Request, groups: IntArray | None, draws: _Draws) -> Picks:
+def _run(strategy: Strategy, pool: Pool, request: Request, groups: IntArray | None, draws: Draws) -> Picks:
     """Run the strategy on what the random shares leave: explored rows count as known, evaluation rows do not exist."""
     candidates = pool.candidates.copy()
-    candidates[draws.evaluation] = False
-    candidates[draws.explore] = False
-    apart = draws.evaluation if request.held_out is None else np.union1d(draws.evaluation, request.held_out)
-    quotas = [_reduce_quota(quota, np.concatenate((draws.evaluation, draws.explore))) for quota in pool.quotas]
+    candidates[draws.rows] = False
+    quotas = [_reduce_quota(quota, draws.rows) for quota in pool.quotas]
     known = np.concatenate((pool.labelled, draws.explore))
     if groups is not None:
-        candidates[np.isin(groups, groups[apart])] = False
-        quotas.append(_group_quota(groups, known, request.group_cap))
-    drawn = np.concatenate((draws.evaluation, draws.explore))
-    spent = float(len(drawn)) if request.cost is None else float(request.cost[drawn].sum())
+        candidates[np.isin(groups, groups[np.union1d(draws.evaluation, _held_out(request))])] = False
+        if request.group_cap > 0:
+            quotas.append(_group_quota(groups, known, request.group_cap))
+    spent = float(len(draws.rows)) if request.cost is None else float(request.cost[draws.rows].sum())
+    nothing = Picks(np.empty(0, np.int64), np.empty(0))
+    if request.budget - spent <= 0:
+        return nothing
+    if not candidates.any():
+        kept_apart = pool.candidates.sum() > len(draws.rows)
+        note = "no pick by the strategy: every image left is a near-duplicate of an evaluation image"
+        return replace(nothing, notes=(note,) if kept_apart else ())
     rest = replace(pool, candidates=candidates, labelled=known, quotas=tuple(quotas))
-    if request.budget - spent <= 0 or not candidates.any():
-        return Picks(np.empty(0, np.int64), np.empty(0))
     rng = derive_rng(request.seed, "strategy", strategy.name)
     return strategy.run(rest, request.budget - spent, rng, **dict(request.options))
 
@@ -228,7 +225,7 @@ def _reduce_quota(quota: Quota, drawn: IntArray) -> Quota:
 
 
 def _finish(
-    strategy: Strategy, request: Request, pool: Pool, groups: IntArray | None, picks: Picks, draws: _Draws,
+    strategy: Strategy, request: Request, pool: Pool, groups: IntArray | None, picks: Picks, draws: Draws,
     notes: list[str],
 ) -> Chosen:  # fmt: skip
     """Join the shares, find what each pick stands for, and say why it was picked."""
@@ -250,13 +247,32 @@ def _finish(
     evidence = Evidence(
         kinds, None if pool.probs is None else pool.probs[rows], request.class_names,
         np.bincount(stands_for[stands_for >= 0], minlength=len(rows)), propensity,
-        None if nearest_label is None else to_distance(nearest_label[rows]), _distance_to_earlier(pool.vectors, rows),
+        _distance_to_labels(request, pool, rows), _distance_to_earlier(pool.vectors, rows),
     )  # fmt: skip
     reasons = explain(strategy.lead, evidence)
     done = Picks(rows, np.concatenate((picks.gain, np.zeros(n_random))), reasons, propensity, stands_for,
-                 (*notes, *picks.notes))  # fmt: skip
+                 (*notes, *draws.notes, *picks.notes, *_tell_quotas(pool.quotas, rows)))  # fmt: skip
     nearest_known = nearest_pick if nearest_label is None else np.maximum(nearest_pick, nearest_label)
     return Chosen(done, kinds, pool, groups, nearest_label, nearest_known)
+
+
+def _tell_quotas(quotas: tuple[Quota, ...], rows: IntArray) -> list[str]:
+    notes = []
+    for quota in quotas:
+        codes = quota.codes[rows]
+        taken = np.bincount(codes[codes >= 0], minlength=len(quota.high))
+        short, over = np.maximum(quota.low - taken, 0).sum(), np.maximum(taken - quota.high, 0).sum()
+        if short:
+            notes.append(f"{quota.name}: {short} fewer than its minimums ask for, all that pool, caps and budget allow")
+        if over:
+            notes.append(f"{quota.name}: {over} above its limits, because random shares are drawn from all alike")
+    return notes
+
+
+def _distance_to_labels(request: Request, pool: Pool, rows: IntArray) -> FloatArray | None:
+    """Return each pick's distance to the nearest image that has a label, (b,); images on their way have none yet."""
+    labelled = pool.labelled if request.head_rows is None else request.head_rows
+    return to_distance(find_nearest_k(pool.vectors, rows, labelled, 1)[:, 0]) if len(labelled) else None
 
 
 def _distance_to_earlier(vectors: FloatArray, rows: IntArray) -> FloatArray:

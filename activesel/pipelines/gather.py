@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,12 @@ import numpy.typing as npt
 
 from activesel.catalog import Catalog
 from activesel.errors import DataError
-from activesel.images import CheckedImage, check_image
 from activesel.pipelines.embed import embed, load_vectors, vectors_key
+from activesel.pipelines.exemplars import Exemplars, find_exemplars, read_exemplars
+from activesel.pipelines.quotas import metadata_values, parse_quota, read_cost
 from activesel.predictions import Predictions, read_embeddings, read_predictions
 from activesel.projection import reduce_dimensions
-from activesel.records import BoolArray, FloatArray, ImageRow, Label, Quarantined
-from activesel.sources import read_source
-from activesel.vectors import check_vectors
+from activesel.records import BoolArray, FloatArray, ImageRow, Label
 from activesel.workspace import Workspace
 
 
@@ -53,146 +53,170 @@ class Gathered:
     vectors_name: str
     labels: dict[str, Label]  # image id -> label, evaluation draws left out
     class_names: tuple[str, ...]
-    candidates: BoolArray
+    candidates: BoolArray  # (n,) what the filter lets through, known images included
     held_out: npt.NDArray[np.int64]  # rows drawn for evaluation in earlier rounds
     pending: npt.NDArray[np.int64]  # rows of earlier batches that have no label yet
     predictions: Predictions | None
     exemplars: FloatArray | None
     input_hashes: dict[str, str]
+    answered: tuple[str, ...]  # evaluation draws that have a label by now; which one is nobody's business here
 
-    def rows_of(self, image_ids: Sequence[str]) -> npt.NDArray[np.int64]:
-        position = {row.image_id: i for i, row in enumerate(self.rows)}
-        return np.array(sorted(position[i] for i in image_ids if i in position), dtype=np.int64)
+    @property
+    def may_be_picked(self) -> BoolArray:
+        """(n,) candidates that are neither labelled, nor on their way, nor held out."""
+        known = {*self.labels, *(self.rows[i].image_id for i in (*self.held_out, *self.pending))}
+        unknown: BoolArray = np.array([row.image_id not in known for row in self.rows])
+        return self.candidates & unknown
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the catalog says. resolve: path -> image id. waiting: picked earlier, without a label yet."""
+
+    rows: list[ImageRow]
+    labels: dict[str, Label]
+    evaluation: set[str]
+    waiting: set[str]
+    answered: tuple[str, ...]
+    resolve: dict[str, str]
+
+    @property
+    def ids(self) -> list[str]:
+        return [row.image_id for row in self.rows]
+
+    def rows_of(self, image_ids: set[str]) -> npt.NDArray[np.int64]:
+        return np.array([i for i, row in enumerate(self.rows) if row.image_id in image_ids], dtype=np.int64)
 
 
 def gather(workspace: Workspace, request: SelectRequest) -> Gathered:
-    """Read everything; embed what has no vector yet.
+    """Read everything; embed what has no vector yet, after whatever can be refused has been.
 
     Raises:
         DataError: no images, a filter that nothing meets, predictions or vectors that do not fit.
     """
-    with Catalog.open(workspace.catalog_path) as catalog:
-        rows = catalog.images(request.source)
-        labels, evaluation, resolve = catalog.labels(), catalog.evaluation_ids(), catalog.resolve()
-        picked = {image_id for batch in catalog.batches() for image_id in batch.image_ids}
-    if not rows:
+    known = read_catalog(workspace, request.source)
+    if not known.rows:
         raise DataError("there are no images yet", where=str(workspace.root), hint="run `activesel ingest IMAGES`")
-    rows = _drop_unembeddable(workspace, rows, request)
-    ids = [row.image_id for row in rows]
-    steering = {i: label for i, label in labels.items() if i not in evaluation}
-    vectors, name = _read_vectors(workspace, request, ids, resolve)
-    predictions = _read_predictions(workspace, request, resolve, ids)
-    exemplars = None if request.exemplars is None else _read_exemplars(workspace, request, resolve, ids, vectors)
-    vectors, exemplars = _reduce(vectors, exemplars, workspace.config.selection.components)
-    present = {i: steering[i] for i in ids if i in steering}
-    candidates = np.array([_meets(row, request.where) for row in rows])
-    if not candidates.any():
-        raise DataError("no image meets the filter", where=" ".join(request.where), found=_known_meta(rows))
-    gathered = Gathered(
-        tuple(rows), vectors, name, present, _class_names(present, predictions), candidates,
-        held_out=np.empty(0, np.int64), pending=np.empty(0, np.int64), predictions=predictions, exemplars=exemplars,
-        input_hashes=_hash_inputs(request, ids, present, name),
+    check_metadata(known, request)  # this and what follows, before an hour of embedding
+    predictions = _read_predictions(workspace, request, known)
+    _class_names(known.labels, predictions)
+    wanted = None
+    if request.exemplars is not None:
+        own_vectors = request.embeddings is not None
+        wanted = find_exemplars(workspace, request.exemplars, known.resolve, known.ids, own_vectors=own_vectors)
+    left = _embed_missing(workspace, known, request)
+    if left is not known.rows:
+        known = _keep(known, left)
+        predictions = _read_predictions(workspace, request, known)
+    vectors, name = _read_vectors(workspace, request, known)
+    exemplars = None if wanted is None else read_exemplars(workspace, wanted, known.ids, vectors)
+    hashes = _hash_inputs(request, known, name, predictions, exemplars)
+    vectors, queries = _reduce(vectors, exemplars, workspace.config.selection.components)
+    return Gathered(
+        tuple(known.rows), vectors, name, known.labels, _class_names(known.labels, predictions),
+        find_candidates(known.rows, request.where), known.rows_of(known.evaluation), known.rows_of(known.waiting),
+        predictions, queries, hashes, known.answered,
     )  # fmt: skip
-    waiting = picked - set(labels) - evaluation if request.source is None else set()
-    return _with_rows(gathered, sorted(evaluation), sorted(waiting))
 
 
-def _with_rows(gathered: Gathered, evaluation: Sequence[str], waiting: Sequence[str]) -> Gathered:
-    from dataclasses import replace
+def find_candidates(rows: Sequence[ImageRow], where: Sequence[str]) -> BoolArray:
+    """Return (n,) whether each image meets every filter "COLUMN=VALUE,VALUE".
 
-    return replace(gathered, held_out=gathered.rows_of(evaluation), pending=gathered.rows_of(waiting))
+    Raises:
+        DataError: a filter of another form, or no image meets them all.
+    """
+    for condition in where:
+        column, equals, values = condition.partition("=")
+        if not (column and equals and values):
+            raise DataError("cannot read a filter", where=condition, expected="COLUMN=VALUE or COLUMN=VALUE,VALUE")
+    candidates = np.array([_meets(row, where) for row in rows], dtype=bool)
+    if not candidates.any():
+        raise DataError("no image meets the filter", where=" ".join(where), found=_known_meta(rows))
+    return candidates
 
 
-def _drop_unembeddable(workspace: Workspace, rows: list[ImageRow], request: SelectRequest) -> list[ImageRow]:
-    """Embed what is missing; images that broke since they were ingested go to quarantine and out of the pool."""
-    if request.embeddings is not None:
-        return rows
-    failed = embed(workspace, rows).failed
-    if not failed:
-        return rows
+def read_catalog(workspace: Workspace, source: str | None) -> Known:
+    """Of a source alone, as in a one-off selection, earlier picks without a label may be picked again."""
     with Catalog.open(workspace.catalog_path) as catalog:
-        catalog.add_quarantined(failed, request.source or "embed")
-    broken = {item.path for item in failed}
-    left = [row for row in rows if row.path not in broken]
-    if not left:
-        raise DataError("no image could be read", found=failed[0].detail, hint="see `activesel status`")
-    return left
+        rows, labels, evaluation = catalog.images(source), catalog.labels(), catalog.evaluation_ids()
+        picked = {image_id for batch in catalog.batches() for image_id in batch.image_ids}
+        # A file set aside since the user made predictions is known, though it is no image of the pool any more.
+        resolve = {item.path: f"set aside: {item.path}" for item in catalog.quarantined()} | catalog.resolve()
+    known = Known(
+        rows, {i: label for i, label in labels.items() if i not in evaluation}, evaluation,
+        picked - set(labels) - evaluation if source is None else set(),
+        tuple(sorted(evaluation & set(labels))), resolve,
+    )  # fmt: skip
+    return _keep(known, rows)
 
 
-def _read_vectors(
-    workspace: Workspace, request: SelectRequest, ids: list[str], resolve: dict[str, str]
-) -> tuple[FloatArray, str]:
+def check_metadata(known: Known, request: SelectRequest) -> BoolArray:
+    """Return (n,) which images may be picked; refuse filters, quotas and costs that do not fit.
+
+    Raises:
+        DataError: as said; what needs a model, such as a quota per predicted class, is not looked at.
+    """
+    taken = known.labels.keys() | known.evaluation | known.waiting
+    candidates = find_candidates(known.rows, request.where)
+    candidates &= np.array([row.image_id not in taken for row in known.rows])
+    for text in request.quotas:
+        values = metadata_values(known.rows, text.partition("=")[0])
+        if not text.startswith("class=") or any(values):
+            parse_quota(text, values, candidates, request.budget if request.cost is None else None)
+    if request.cost is not None:
+        read_cost(known.rows, request.cost, candidates)
+    return candidates
+
+
+def _keep(known: Known, rows: list[ImageRow]) -> Known:
+    """Keep these rows and what is said about them."""
+    ids = {row.image_id for row in rows}
+    return replace(known, rows=rows, labels={i: label for i, label in known.labels.items() if i in ids})
+
+
+def _embed_missing(workspace: Workspace, known: Known, request: SelectRequest) -> list[ImageRow]:
+    """Embed what is missing. A file that broke since ingest goes to quarantine, and another of the image is tried."""
+    rows, broken = known.rows, set[str]()
+    while request.embeddings is None:
+        failed = embed(workspace, rows).failed
+        if not failed:
+            break
+        broken |= {item.path for item in failed}
+        with Catalog.open(workspace.catalog_path) as catalog:
+            catalog.add_quarantined(failed, request.source or "embed")
+            rows = [row for row in catalog.images(request.source) if str(Path(row.path)) not in broken]
+        if not rows:
+            raise DataError("no image could be read", found=failed[0].detail, hint="see `activesel status`")
+    return rows
+
+
+def _read_vectors(workspace: Workspace, request: SelectRequest, known: Known) -> tuple[FloatArray, str]:
     if request.embeddings is None:
-        return load_vectors(workspace, ids), vectors_key(workspace)
-    if request.ids is None:
-        raise DataError("--embeddings without --ids", expected="a text file with one image id or path per row")
-    vectors = read_embeddings(request.embeddings, request.ids, resolve, ids)
-    return check_vectors(vectors, str(request.embeddings)), request.embeddings.name
+        return load_vectors(workspace, known.ids), vectors_key(workspace)
+    assert request.ids is not None, "checked with the request"
+    return read_embeddings(request.embeddings, request.ids, known.resolve, known.ids), request.embeddings.name
 
 
-def _read_predictions(
-    workspace: Workspace, request: SelectRequest, resolve: dict[str, str], ids: list[str]
-) -> Predictions | None:
+def _read_predictions(workspace: Workspace, request: SelectRequest, known: Known) -> Predictions | None:
     if request.predictions is None:
         return None
     scores = workspace.config.scores
-    return read_predictions(request.predictions, resolve, ids, reduction=scores.reduction, top_k=scores.reduction_top_k)
+    return read_predictions(
+        request.predictions, known.resolve, known.ids, reduction=scores.reduction, top_k=scores.reduction_top_k
+    )
 
 
-def _read_exemplars(
-    workspace: Workspace, request: SelectRequest, resolve: dict[str, str], ids: list[str], vectors: FloatArray
-) -> FloatArray:
-    """Vectors of the examples: rows of the pool by id or path, or image files from anywhere, embedded like the pool."""
-    assert request.exemplars is not None
-    if request.exemplars.suffix.lower() in (".txt", ".csv"):
-        names = [line.strip() for line in request.exemplars.read_text(encoding="utf8").splitlines() if line.strip()]
-        position = {image_id: i for i, image_id in enumerate(ids)}
-        rows = [position.get(resolve.get(name, resolve.get(str(Path(name).resolve()), name))) for name in names]
-        if not rows or None in rows:
-            bad = names[rows.index(None)] if rows else "nothing"
-            raise DataError("an exemplar is not in the pool", where=str(request.exemplars), found=bad)
-        return np.asarray(vectors[np.array(rows, dtype=np.int64)])
-    if request.embeddings is not None:
-        raise DataError("exemplar images need the built-in vectors", where=str(request.exemplars),
-                        expected="a .txt file of ids or paths beside --embeddings")  # fmt: skip
-    images = _check_exemplar_files(workspace, request.exemplars)
-    embed(workspace, images)
-    return load_vectors(workspace, [row.image_id for row in images])
-
-
-def _check_exemplar_files(workspace: Workspace, path: Path) -> list[ImageRow]:
-    settings = workspace.config.ingest
-    if path.is_dir():
-        entries = read_source(str(path), path_pattern=None, labels_from_folders=False).entries
-        files = [Path(entry.path) for entry in entries]
-    else:
-        files = [path]
-    rows = {}
-    for file in files:
-        checked = check_image(file, max_pixels=int(settings.max_megapixels * 1e6),
-                              max_bytes=int(settings.max_file_mb * 2**20))  # fmt: skip
-        if isinstance(checked, Quarantined):
-            raise DataError("an exemplar cannot be used", where=str(file), found=f"{checked.reason}: {checked.detail}")
-        assert isinstance(checked, CheckedImage)
-        rows[checked.image_id] = ImageRow(
-            checked.image_id, str(file.resolve()), checked.width_px, checked.height_px, checked.format
-        )
-    return list(rows.values())
-
-
-def _reduce(vectors: FloatArray, exemplars: FloatArray | None, components: int) -> tuple[FloatArray, FloatArray | None]:
+def _reduce(vectors: FloatArray, exemplars: Exemplars | None, components: int) -> tuple[FloatArray, FloatArray | None]:
     """Reduce pool and exemplars with the same directions."""
     if exemplars is None:
         return reduce_dimensions(vectors, components), None
-    both = reduce_dimensions(np.concatenate([vectors, exemplars.astype(vectors.dtype)]), components)
+    both = reduce_dimensions(np.concatenate([vectors, exemplars.vectors.astype(vectors.dtype)]), components)
     return both[: len(vectors)], both[len(vectors) :]
 
 
 def _meets(row: ImageRow, where: Sequence[str]) -> bool:
     for condition in where:
-        column, equals, values = condition.partition("=")
-        if not equals:
-            raise DataError("cannot read a filter", where=condition, expected="COLUMN=VALUE or COLUMN=VALUE,VALUE")
+        column, _, values = condition.partition("=")
         if row.meta.get(column) not in values.split(","):
             return False
     return True
@@ -205,20 +229,41 @@ def _known_meta(rows: Sequence[ImageRow]) -> str:
 
 
 def _class_names(labels: dict[str, Label], predictions: Predictions | None) -> tuple[str, ...]:
-    """The classes in a fixed order: the predictions' columns, else the label names sorted."""
+    """The classes in a fixed order: the predictions' columns, else the label names sorted.
+
+    Columns without names are "class 0", "class 1", ...: which label each means is not for us to guess; labels follow.
+    """
     known = sorted({label.name for label in labels.values()})
-    if predictions is None or predictions.classes is None:
+    if predictions is None:
         return tuple(known)
-    extra = [name for name in known if name not in predictions.classes]
+    columns = predictions.classes or ()
+    if predictions.probs is None:  # boxes or pixels: a part without any is good, which is no class of a detector
+        return (*columns, *(name for name in known if name not in columns))
+    if predictions.classes is None:
+        columns = tuple(f"class {c}" for c in range(predictions.probs.shape[1]))
+        return (*columns, *(name for name in known if name not in columns))
+    extra = [name for name in known if name not in columns]
     if extra:
         raise DataError("a label is not among the classes of the predictions", found=", ".join(extra[:3]),
-                        expected=", ".join(predictions.classes))  # fmt: skip
-    return tuple(predictions.classes)
+                        expected=", ".join(columns))  # fmt: skip
+    return columns
 
 
-def _hash_inputs(request: SelectRequest, ids: Sequence[str], labels: dict[str, Label], name: str) -> dict[str, str]:
-    label_lines = "\n".join(f"{i},{label.name}" for i, label in sorted(labels.items()))
-    hashes = {"images": _sha256("\n".join(ids).encode()), "labels": _sha256(label_lines.encode()), "vectors": name}
+def _hash_inputs(
+    request: SelectRequest, known: Known, name: str, predictions: Predictions | None, exemplars: Exemplars | None
+) -> dict[str, str]:
+    """Name every input by its content; what decides nothing, such as unused metadata, stays out."""
+    labels = "\n".join(f"{i},{label.name}" for i, label in sorted(known.labels.items()))
+    hashes = {"images": _sha256("\n".join(known.ids).encode()), "labels": _sha256(labels.encode()), "vectors": name}
+    texts = [*request.where, *request.quotas, *([request.cost] if request.cost else [])]
+    columns = sorted({text.partition("=")[0] for text in texts})
+    if columns:
+        values = [[row.meta.get(column) for column in columns] for row in known.rows]
+        hashes["metadata"] = _sha256(json.dumps([columns, values]).encode())
+    if predictions is not None and predictions.uncertainty is not None:
+        hashes["uncertainty"] = _sha256(predictions.uncertainty.tobytes())  # pixel maps lie in files of their own
+    if exemplars is not None:
+        hashes["exemplars"] = _sha256("\n".join(exemplars.image_ids).encode())
     for field in ("predictions", "embeddings", "ids"):
         path = getattr(request, field)
         if path is not None:

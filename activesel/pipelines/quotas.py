@@ -60,7 +60,7 @@ def read_cost(rows: Sequence[ImageRow], column: str, candidates: BoolArray) -> F
         DataError: a candidate's cost is missing, no number, not finite or not above 0.
     """
     costs = np.ones(len(rows))
-    for i in np.flatnonzero(candidates):
+    for i in map(int, np.flatnonzero(candidates)):
         text = rows[i].meta.get(column)
         try:
             costs[i] = float(text) if text is not None else np.nan

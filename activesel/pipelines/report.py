@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -126,7 +128,8 @@ def _build(workspace: Workspace, batch: BatchFile, snapshot: Snapshot, rows: Seq
 
 
 def _describe_run(batch: BatchFile, rows: Sequence[ImageRow]) -> Run:
-    folders = sorted({str(Path(row.path).parent) for row in rows})
+    # An image that left the catalog has no path any more.
+    folders = sorted({str(Path(row.path).parent) for row in rows if Path(row.path).is_absolute()}) or ["(gone)"]
     source = folders[0] if len(folders) == 1 else f"{_common_folder(folders)} ({len(folders)} folders)"
     return Run(
         f"Batch {batch.batch_id}", batch.created, source, batch.strategy,
@@ -145,10 +148,8 @@ def _common_folder(folders: Sequence[str]) -> str:
 
 
 def _entry(pick: PickRecord, labels: dict[str, str]) -> PickEntry:
-    kind = pick.kind
-    assert kind in ("strategy", "explore", "evaluation")
     return PickEntry(
-        pick.rank, pick.image_id, pick.path, pick.reason, kind, pick.scores, pick.predicted,  # type: ignore[arg-type]
+        pick.rank, pick.image_id, pick.path, pick.reason, pick.kind, pick.scores, pick.predicted,
         pick.probability, pick.meta, pick.stands_for, labels.get(pick.image_id),
     )  # fmt: skip
 
@@ -208,12 +209,33 @@ def _save(path: Path, snapshot: Snapshot) -> None:
 
 
 def _load(path: Path) -> Snapshot:
+    """Read what ``_save`` wrote.
+
+    Raises:
+        DataError: absent, damaged, or of another selection than its own arrays say.
+    """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             arrays = dict(stored)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError("the report's data cannot be read", where=str(path), found=str(error)) from None
-    scores = {name.removeprefix("score_"): arrays.pop(name).astype(np.float32)
-              for name in list(arrays) if name.startswith("score_")}  # fmt: skip
-    names = tuple(str(name) for name in arrays.pop("class_names"))
-    return Snapshot(**arrays | {"radius": float(arrays["radius"])}, class_names=names, scores=scores)
+        scores = {name.removeprefix("score_"): arrays.pop(name).astype(np.float32)
+                  for name in list(arrays) if name.startswith("score_")}  # fmt: skip
+        names = tuple(str(name) for name in arrays.pop("class_names"))
+        snapshot = Snapshot(**arrays | {"radius": float(arrays["radius"])}, class_names=names, scores=scores)
+        _check_fit(snapshot)
+    except (OSError, ValueError, EOFError, KeyError, TypeError, MemoryError, BadZipFile, zlib.error) as error:
+        raise DataError("the report's data cannot be read", where=str(path), found=" ".join(str(error).split())[:120],
+                        hint="select again for a new report") from None  # fmt: skip
+    return snapshot
+
+
+def _check_fit(snapshot: Snapshot) -> None:
+    """Raise ValueError where arrays differ in length or point outside of the pool."""
+    n, n_classes = len(snapshot.image_ids), len(snapshot.class_names)
+    per_image = [snapshot.predicted, snapshot.near_label, snapshot.near_known, *snapshot.scores.values()]
+    fits = all(values.shape == (n,) for values in per_image) and len(snapshot.labelled) == len(snapshot.classes)
+    fits = fits and snapshot.xy.shape == (len(snapshot.map_rows), 2)
+    bounds = [(snapshot.labelled, n), (snapshot.picked, n), (snapshot.map_rows, n), (snapshot.classes, n_classes)]
+    if n_classes:
+        bounds.append((snapshot.predicted[snapshot.predicted >= 0], n_classes))
+    if not fits or any(((rows < 0) | (rows >= most)).any() for rows, most in bounds):
+        raise ValueError("its arrays do not fit together")

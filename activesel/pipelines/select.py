@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,16 +15,19 @@ from typing import Any
 import numpy as np
 
 from activesel.catalog import Catalog
-from activesel.errors import DataError
+from activesel.errors import DataError, UsageError
 from activesel.pipelines.arrays import check_budget
 from activesel.pipelines.batch import BatchFile, PickRecord, build_batch, read_batch, store_batch
-from activesel.pipelines.choose import Request, choose
-from activesel.pipelines.gather import Gathered, SelectRequest, gather
-from activesel.pipelines.quotas import parse_quota
+from activesel.pipelines.choose import Request, choose, fit_probabilities
+from activesel.pipelines.draws import count_random_shares
+from activesel.pipelines.gather import Gathered, SelectRequest, check_metadata, gather, read_catalog
+from activesel.pipelines.quotas import metadata_values, parse_quota, read_cost
 from activesel.pipelines.report import write_report_of
-from activesel.records import FloatArray, IntArray, Quota
+from activesel.records import IntArray, Quota
 from activesel.strategies import find_strategy
 from activesel.workspace import Workspace
+
+_LOG = logging.getLogger(__name__)
 
 __all__ = ["BatchResult", "SelectRequest", "plan_batch", "select_batch"]
 
@@ -49,6 +54,7 @@ def select_batch(workspace: Workspace, request: SelectRequest) -> BatchResult:
     """Choose a batch and write it to its folder; the caller holds the workspace's lock.
 
     The folder appears whole, then the catalog records it: a run killed in between is repeated with the same result.
+    The same request on the same images, labels and files is the batch it was; another seed gives another batch.
 
     Raises:
         DataError, UsageError: see `gather` and `choose`.
@@ -58,7 +64,7 @@ def select_batch(workspace: Workspace, request: SelectRequest) -> BatchResult:
     gathered = gather(workspace, request)
     clock.lap("gather")
     key = _request_key(workspace, request, gathered)
-    done = _find_done(workspace, key)
+    done = _find_done(workspace, key, gathered)
     if done is not None:
         return _result(workspace, done, clock.seconds, reused=True)
     chosen = choose(make_request(workspace, request, gathered))
@@ -77,22 +83,30 @@ def select_batch(workspace: Workspace, request: SelectRequest) -> BatchResult:
 
 
 def plan_batch(workspace: Workspace, request: SelectRequest) -> dict[str, Any]:
-    """Say what select would do, from the catalog alone; writes and embeds nothing."""
+    """Say what select would do, from the catalog alone; writes and embeds nothing.
+
+    Raises:
+        DataError, UsageError: what can be told without vectors and predictions.
+    """
     _check_early(workspace, request)
-    with Catalog.open(workspace.catalog_path) as catalog:
-        rows, labels = catalog.images(request.source), catalog.labels()
-        evaluation = catalog.evaluation_ids()
+    known = None
+    if workspace.catalog_path.exists():  # opening it would make one
+        known = read_catalog(workspace, request.source)
     settings = workspace.config.selection
-    labelled = [row for row in rows if row.image_id in labels and row.image_id not in evaluation]
-    n_random = {name: round(share * request.budget) for name, share in
-                (("explore", settings.explore), ("evaluation", settings.evaluation))}  # fmt: skip
+    shares = (settings.explore, settings.evaluation)
+    drawn: Sequence[float] = count_random_shares(request.budget, *shares)
+    if request.cost is not None:
+        drawn = [share * request.budget for share in shares]
+    labels = known.labels if known is not None else {}
     return {
-        "images": len(rows),
-        "labelled": len(labelled),
-        "classes": dict(Counter(labels[row.image_id].name for row in labelled)),
+        "images": len(known.rows) if known is not None else 0,
+        "labelled": len(labels),
+        "candidates": int(check_metadata(known, request).sum()) if known is not None and known.rows else 0,
+        "classes": dict(Counter(label.name for label in labels.values())),
         "strategy": settings.strategy,
         "budget": request.budget,
-        **n_random,
+        "explore": drawn[0],
+        "evaluation": drawn[1],
         "folder": str(workspace.batches_dir),
     }
 
@@ -111,7 +125,8 @@ def make_request(workspace: Workspace, request: SelectRequest, gathered: Gathere
         mc_probs=None if predictions is None else predictions.mc_probs,
         uncertainty=None if predictions is None else predictions.uncertainty,
         exemplars=gathered.exemplars, candidates=gathered.candidates, held_out=gathered.held_out,
-        quotas=_quotas(request, gathered), cost=_cost(request, gathered),
+        quotas=_quotas(request, gathered, config.seed),
+        cost=None if request.cost is None else read_cost(gathered.rows, request.cost, gathered.may_be_picked),
         near_duplicate=config.duplicates.similarity, group_cap=config.duplicates.group_cap,
         explore=selection.explore, evaluation=selection.evaluation, neighbours=selection.neighbours,
     )  # fmt: skip
@@ -119,12 +134,21 @@ def make_request(workspace: Workspace, request: SelectRequest, gathered: Gathere
 
 def _check_early(workspace: Workspace, request: SelectRequest) -> None:
     """Refuse what can be refused before an hour of embedding."""
-    check_budget(request.budget)
+    check_budget(request.budget, whole=request.cost is None)
     settings = workspace.config.selection
     find_strategy(settings.strategy).check_options(settings.options)
+    try:
+        json.dumps(settings.options, allow_nan=False, default=str)
+    except ValueError:
+        raise DataError("an option is not a finite number", where="selection.options",
+                        found=str(settings.options)) from None  # fmt: skip
     if settings.explore + settings.evaluation > 1:
         raise DataError("explore and evaluation together are more than the budget",
                         found=f"{settings.explore:g} + {settings.evaluation:g}", expected="a sum up to 1")  # fmt: skip
+    if (request.embeddings is None) != (request.ids is None):
+        raise UsageError("--embeddings and --ids belong together",
+                         found="--ids alone" if request.embeddings is None else "--embeddings alone",
+                         expected="an .npy file, and a text file with one image id or path per row")  # fmt: skip
     for path in (request.predictions, request.embeddings, request.ids, request.exemplars):
         if path is not None and not path.exists():
             raise DataError("no such file", where=str(path))
@@ -139,76 +163,69 @@ def _labelled(gathered: Gathered) -> tuple[IntArray, IntArray]:
     return both[:, 0], both[:, 1]
 
 
-def _quotas(request: SelectRequest, gathered: Gathered) -> tuple[Quota, ...]:
+def _quotas(request: SelectRequest, gathered: Gathered, seed: int) -> tuple[Quota, ...]:
     quotas = []
+    n_images = request.budget if request.cost is None else None
     for text in request.quotas:
         column = text.partition("=")[0]
-        values: list[str | None] = [row.meta.get(column) for row in gathered.rows]
+        values = metadata_values(gathered.rows, column)
         if column == "class" and not any(values):
-            values = list(_predicted(gathered, text))
-        quotas.append(parse_quota(text, values, gathered.candidates, request.budget))
+            values = list(_predicted(gathered, text, seed))
+        quotas.append(parse_quota(text, values, gathered.may_be_picked, n_images))
     return tuple(quotas)
 
 
-def _predicted(gathered: Gathered, text: str) -> list[str]:
+def _predicted(gathered: Gathered, text: str, seed: int) -> list[str]:
     """The likeliest class of each image, from the predictions or from a head on the labels."""
-    from activesel.training.head import fit_head
-
-    if gathered.predictions is not None and gathered.predictions.probs is not None:
-        probs: FloatArray = gathered.predictions.probs
-    else:
+    probs = None if gathered.predictions is None else gathered.predictions.probs
+    if probs is None:
         rows, classes = _labelled(gathered)
         if len(np.unique(classes)) < 2:
             raise DataError("a quota per class needs a model", where=text,
                             hint="give labels of two classes or more, or --predictions")  # fmt: skip
-        known = np.asarray(gathered.vectors[rows], np.float32)
-        probs = fit_head(known, classes, len(gathered.class_names)).probabilities(gathered.vectors)
-    names = gathered.class_names or tuple(str(c) for c in range(probs.shape[1]))
-    return [names[c] for c in probs.argmax(axis=1)]
-
-
-def _cost(request: SelectRequest, gathered: Gathered) -> FloatArray | None:
-    if request.cost is None:
-        return None
-    costs = np.empty(len(gathered.rows))
-    for i, row in enumerate(gathered.rows):
-        text = row.meta.get(request.cost, "")
-        try:
-            costs[i] = float(text)
-        except ValueError:
-            costs[i] = np.nan
-        if not np.isfinite(costs[i]) or costs[i] <= 0:
-            raise DataError(f"column {request.cost} is not a cost", where=row.path, found=repr(text),
-                            expected="a number above 0 for every image")  # fmt: skip
-    return costs
+        fitted = fit_probabilities(gathered.vectors, rows, classes, len(gathered.class_names), seed)
+        return [gathered.class_names[c] for c in fitted.argmax(axis=1)]
+    return [gathered.class_names[c] for c in probs.argmax(axis=1)]
 
 
 def _request_key(workspace: Workspace, request: SelectRequest, gathered: Gathered) -> str:
-    """Everything that decides the picks, as one hash: the same key means the same batch."""
-    asked = asdict(request) | {"command": ""}
+    """What was asked of which images, labels and files, as one hash: the same key means the same batch.
+
+    Earlier batches are left out: they decide the picks, too, but the batch of this request is among them when the same
+    command runs again, be it by mistake or after a crash.
+    """
+    asked = asdict(request) | {"command": "", "budget": float(request.budget)}
+    config = workspace.config.model_dump(mode="json")
     parts = {
-        "config": workspace.config.model_dump(mode="json") | {"report": None},
+        "config": {name: config[name] for name in ("seed", "duplicates", "selection", "scores")},
         "asked": {name: str(value) for name, value in asked.items()},
         "inputs": gathered.input_hashes,
-        "held_out": gathered.held_out.tolist(),
-        "pending": gathered.pending.tolist(),
+        "answered": gathered.answered,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _find_done(workspace: Workspace, key: str) -> BatchFile | None:
+def _find_done(workspace: Workspace, key: str, gathered: Gathered) -> BatchFile | None:
+    """Return the newest batch of this key, unless images that it meant for training were held out since."""
+    held_out = {gathered.rows[i].image_id for i in gathered.held_out}
     with Catalog.open(workspace.catalog_path) as catalog:
         recorded = [batch.batch_id for batch in catalog.batches()]
     for batch_id in reversed(recorded):
-        if (workspace.batches_dir / batch_id / "batch.json").exists():
+        if not (workspace.batches_dir / batch_id / "batch.json").exists():
+            continue
+        try:
             batch = read_batch(workspace, batch_id)
-            if batch.request_key == key:
-                return batch
+        except DataError as error:  # one spoilt file must not stop every batch to come
+            _LOG.warning("%s; compared with no request", error)
+            continue
+        for_training = {pick.image_id for pick in batch.picks if pick.kind != "evaluation"}
+        if batch.request_key == key and not for_training & held_out:
+            return batch
     return None
 
 
 def _result(workspace: Workspace, batch: BatchFile, seconds: dict[str, float], *, reused: bool = False) -> BatchResult:
-    counts = Counter(pick.kind for pick in batch.picks)
+    counts: Counter[str] = Counter(pick.kind for pick in batch.picks)
     folder = workspace.batches_dir / batch.batch_id
     return BatchResult(batch.batch_id, folder, dict(counts), batch.strategy, batch.notes, batch.picks, seconds, reused)
 

@@ -11,7 +11,7 @@ import activesel
 from activesel.errors import ActiveselError, DataError, UsageError
 from activesel.nearest import to_distance
 from activesel.pipelines.arrays import _AROUND
-from activesel.records import Quota
+from activesel.records import KnnGraph, Quota
 from activesel.strategies import find_strategy, strategy_names
 
 RNG = np.random.default_rng(0)
@@ -198,6 +198,17 @@ NAN_PROBS[3, 0] = np.nan
         (bad(candidates=np.ones(3, bool)), DataError, "one true or false per row"),
         (bad(candidates=np.zeros(300, bool)), DataError, "nothing left"),
         (bad(cost=np.zeros(300)), DataError, "above 0 per row"),
+        (bad(budget=2.5), DataError, "whole number"),
+        (bad(uncertainty=np.full(300, 2.0)), DataError, "0..1 per row"),
+        (bad(uncertainty=np.full(300, np.nan)), DataError, "0..1 per row"),
+        (bad(quotas=(Quota("q", np.zeros(3, int), np.ones(1), np.zeros(1)),)), DataError, "does not fit the rows"),
+        (bad(quotas=(Quota("q", np.full(300, 5), np.ones(1), np.zeros(1)),)), DataError, "does not fit the rows"),
+        (bad(probs=PROBS, class_names=("a", "b")), DataError, "fewer class names"),
+        (bad(mc_probs=PROBS[:, None], class_names=("a", "b")), DataError, "fewer class names"),
+        (bad(graph=KnnGraph(np.zeros((9, 2), np.int32), np.zeros((9, 2), np.float32))), DataError, "graph"),
+        (bad(group_cap=-1), DataError, "group_cap"),
+        (bad(neighbours=0), DataError, "neighbours"),
+        (bad(near_duplicate=2.0), DataError, "a cosine"),
         (bad(explore=1.5), DataError, "share of the budget"),
         (bad(explore=0.6, evaluation=0.6), DataError, "more than the budget"),
     ],
