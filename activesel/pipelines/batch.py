@@ -30,7 +30,14 @@ from activesel.uncertainty import score_entropy, score_least_confidence
 from activesel.workspace import Workspace, write_atomic, write_json
 
 SCHEMA_VERSION = 1
-SCORES = ("margin", "entropy", "least_confidence", "disagreement", "novelty", "density")
+SCORES = {  # name -> what a high value means
+    "margin": "high: the two likeliest classes are close",
+    "entropy": "high: the class probabilities are spread out",
+    "least_confidence": "high: even the likeliest class is unlikely",
+    "disagreement": "high: the samples of the model disagree",
+    "novelty": "high: far from every known image",
+    "density": "high: typical, many images lie near it",
+}
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?", re.ASCII)
 _NEEDS_QUOTES = re.compile(r'[",\r\n]')

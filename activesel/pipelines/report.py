@@ -15,7 +15,7 @@ import yaml
 from activesel.catalog import Catalog
 from activesel.errors import DataError
 from activesel.images import thumbnail_jpeg
-from activesel.pipelines.batch import BatchFile, PickRecord, pool_scores, read_batch
+from activesel.pipelines.batch import SCORES, BatchFile, PickRecord, pool_scores, read_batch
 from activesel.pipelines.choose import Chosen
 from activesel.pipelines.gather import Gathered
 from activesel.records import FloatArray, ImageRow, IntArray, KnnGraph, Quarantined
@@ -122,7 +122,8 @@ def _build(workspace: Workspace, batch: BatchFile, snapshot: Snapshot, rows: Seq
         _describe_run(batch, rows), tuple(_entry(pick, labels) for pick in batch.picks),
         yaml.safe_dump(batch.config, sort_keys=False), _thumbnailer(workspace), _map(snapshot, rows),
         Coverage(snapshot.radius, snapshot.near_known, snapshot.near_label if len(snapshot.labelled) else None),
-        tuple(ScoreSample(name, values, values[snapshot.picked]) for name, values in snapshot.scores.items()),
+        tuple(ScoreSample(name, values, values[snapshot.picked], SCORES.get(name, ""))
+              for name, values in snapshot.scores.items()),
         tuple(_breakdowns(snapshot, rows)), _quarantine(quarantined),
     )  # fmt: skip
 
