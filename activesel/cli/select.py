@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DEFAULT_OUT = Path("activesel-batch")
 N_SHOWN = 5
+REUSED = "the same was asked before, so this is that batch; another --seed gives another"
 
 
 def select(
@@ -177,7 +178,7 @@ def _show_result(result: BatchResult, folder: Path) -> None:
     show_pairs([
         ("picked", f"{result.n_picks} images by {result.strategy}"),
         ("kinds", show_counts(result.n_by_kind) if len(result.n_by_kind) > 1 else None),
-        ("unchanged", "the same was asked before, so this is that batch; another --seed gives another" if result.reused else None),
+        ("unchanged", REUSED if result.reused else None),
         *(("note", note) for note in result.notes),
         *(("first" if i == 0 else " ", line) for i, line in enumerate(shown + more)),
         ("batch", folder / "batch.csv"),
