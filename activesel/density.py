@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from activesel.errors import DataError
 from activesel.records import FloatArray, KnnGraph
+from activesel.tensors import to_tensor
 
 REFERENCE_ROWS = 2048
 
@@ -46,14 +47,12 @@ def pool_density(
     can, but misses small groups. The larger of the two is taken. Exact where the pool is no larger than the sample.
     vectors: (n, d) unit rows. Time O(n r d) for r = 2,048 reference rows, memory in blocks.
     """
-    import torch
-
     n = len(vectors)
     reference = np.sort(rng.choice(n, size=min(n, REFERENCE_ROWS), replace=False))
-    anchors = torch.from_numpy(np.asarray(vectors[reference], dtype=np.float32)).T
+    anchors = to_tensor(vectors[reference]).T
     total = np.empty(n, dtype=np.float32)
     for start in range(0, n, 8192):
-        cosine = torch.from_numpy(np.asarray(vectors[start : start + 8192], dtype=np.float32)) @ anchors
+        cosine = to_tensor(vectors[start : start + 8192]) @ anchors
         kernel = cosine.sub_(1.0).clamp_(max=0.0).mul_(2.0 / bandwidth).exp_()
         total[start : start + 8192] = kernel.sum(dim=1).numpy()
     return np.asarray(np.maximum(kernel_density(graph, bandwidth), total * np.float32(n / len(reference))))

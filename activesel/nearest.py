@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 
 from activesel.records import FloatArray, IntArray
+from activesel.tensors import to_tensor
 
 BLOCK_ROWS = 8192
 BLOCK_ANCHORS = 4096
@@ -52,4 +53,4 @@ def to_distance(similarity: FloatArray) -> npt.NDArray[np.float32]:
 
 
 def _block(vectors: FloatArray, rows: slice | IntArray) -> torch.Tensor:
-    return torch.from_numpy(np.asarray(vectors[rows], dtype=np.float32))
+    return to_tensor(vectors[rows])

@@ -65,6 +65,10 @@ def _stored(workspace: Workspace, batch: BatchFile, name: str) -> str:
 
 
 def _as_list(_workspace: Workspace, batch: BatchFile) -> str:
+    broken = next((pick.path for pick in batch.picks if "\n" in pick.path or "\r" in pick.path), None)
+    if broken is not None:
+        raise DataError("a file name holds a line break, which a list cannot show", found=repr(broken),
+                        hint="rename it, or use --format csv or json")  # fmt: skip
     return "".join(f"{pick.path}\n" for pick in batch.picks)
 
 

@@ -46,7 +46,7 @@ def plan_from_source(
         "source": found.name,
         "files": len(found.entries),
         "strategy": settings.selection.strategy,
-        "budget": request.budget,
+        "budget": int(request.budget) if request.cost is None else request.budget,
         "backbone": settings.embedding.backbone,
         "folder": str(workspace.root),
     }
@@ -79,6 +79,6 @@ def place_batch(batch: Path, folder: Path) -> None:
 
 
 def _check_request(workspace: Workspace, request: SelectRequest) -> None:
-    check_budget(request.budget)
+    check_budget(request.budget, whole=request.cost is None)
     settings = workspace.config.selection
     find_strategy(settings.strategy).check_options(settings.options)

@@ -104,7 +104,7 @@ def plan_batch(workspace: Workspace, request: SelectRequest) -> dict[str, Any]:
         "candidates": int(check_metadata(known, request).sum()) if known is not None and known.rows else 0,
         "classes": dict(Counter(label.name for label in labels.values())),
         "strategy": settings.strategy,
-        "budget": request.budget,
+        "budget": int(request.budget) if request.cost is None else request.budget,
         "explore": drawn[0],
         "evaluation": drawn[1],
         "folder": str(workspace.batches_dir),

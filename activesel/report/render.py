@@ -7,6 +7,7 @@ data, and a content security policy lets only our own script run, by its hash.
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 from collections import Counter
@@ -65,6 +66,11 @@ def write_report(path: Path, data: ReportData) -> None:
 
 def render_report(data: ReportData) -> str:
     """Return the page as text."""
+    return _environment().get_template("page.html.j2").render(_context(data))
+
+
+@functools.cache
+def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -72,7 +78,7 @@ def render_report(data: ReportData) -> str:
         "count": format_count, "percent": format_percent, "filename": file_name, "file_url": file_url,
         "json": embed_json,
     }  # fmt: skip
-    return environment.get_template("page.html.j2").render(_context(data))
+    return environment
 
 
 def _context(data: ReportData) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import torch
 from activesel.records import Picks, Pool
 from activesel.strategies.registry import strategy
 from activesel.strategies.tally import Tally, fill_at_random
+from activesel.tensors import to_tensor
 
 PROPOSALS = 1024  # drawn at a time; their gradients stay in the cache
 BLOCK_ROWS = 8192
@@ -78,7 +79,7 @@ class _Gradients:
         assert pool.probs is not None
         probs = np.array(pool.probs, dtype=np.float32)
         probs[np.arange(pool.n), probs.argmax(axis=1)] -= 1.0
-        self._set(torch.from_numpy(probs), torch.from_numpy(np.ascontiguousarray(pool.vectors, dtype=np.float32)))
+        self._set(torch.from_numpy(probs), to_tensor(pool.vectors))
 
     def _set(self, q: torch.Tensor, h: torch.Tensor) -> None:
         self._q, self._h = q, h

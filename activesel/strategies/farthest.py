@@ -9,6 +9,7 @@ import torch
 from activesel.records import FloatArray, IntArray, Picks, Pool
 from activesel.strategies.registry import strategy
 from activesel.strategies.tally import Tally
+from activesel.tensors import to_tensor
 
 ACTIVE_ROWS = 4096  # rows kept exact at a time: 4 MB at d = 256, stays in the cache
 BLOCK_ROWS = 16384
@@ -100,7 +101,7 @@ class _Reach:
             self._meet_labelled(pool.labelled)
 
     def block(self, rows: IntArray) -> torch.Tensor:
-        return torch.from_numpy(np.asarray(self._vectors[rows], dtype=np.float32))
+        return to_tensor(self._vectors[rows])
 
     def add_centre(self, row: int) -> None:
         self._centres.append(row)

@@ -149,11 +149,17 @@ def test_a_class_with_one_example_is_fine() -> None:
     )
 
 
-def test_a_memory_mapped_file_gives_the_same_picks(tmp_path: Any) -> None:
-    unit = (VECTORS / np.linalg.norm(VECTORS, axis=1, keepdims=True)).astype(np.float16)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize("name", strategy_names())
+def test_a_read_only_memory_mapped_file_gives_the_same_picks(tmp_path: Any, name: str, dtype: type) -> None:
+    unit = (VECTORS / np.linalg.norm(VECTORS, axis=1, keepdims=True)).astype(dtype)
     np.save(tmp_path / "v.npy", unit)
     mapped = np.load(tmp_path / "v.npy", mmap_mode="r")
-    assert activesel.select(mapped, budget=9).rows.tolist() == activesel.select(unit, budget=9).rows.tolist()
+    rest = {"labelled": np.arange(20), "classes": np.arange(20) % 3, "strategy": name, "exemplars": np.array([3, 4])}
+    assert (
+        activesel.select(mapped, budget=9, **rest).rows.tolist()
+        == activesel.select(unit, budget=9, **rest).rows.tolist()
+    )
 
 
 def bad(**changes: Any) -> dict[str, Any]:

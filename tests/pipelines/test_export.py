@@ -128,3 +128,13 @@ def test_wrong_targets(workspace: Workspace, tmp_path: Path) -> None:
 def test_an_empty_workspace_has_no_batch(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no batch yet"):
         find_batch(create_workspace(tmp_path), None)
+
+
+def test_a_list_cannot_hold_a_line_break(workspace: Workspace, tmp_path: Path) -> None:
+    file = workspace.batches_dir / "0001" / "batch.json"
+    stored = json.loads(file.read_text())
+    stored["picks"][1]["path"] = "/photos/two\nlines.png"
+    write_json(file, stored)
+    with pytest.raises(DataError, match="line break"):
+        export_batch(workspace, "0001", "list", tmp_path / "out.txt")
+    assert not (tmp_path / "out.txt").exists()

@@ -16,7 +16,7 @@ from activesel.pipelines import report as report_module
 from activesel.pipelines.report import write_batch_report
 from activesel.records import Quarantined
 from activesel.report.data import ReportData
-from tests.pipelines.workspaces import Job, make_job, make_vectors, write_predictions
+from tests.pipelines.workspaces import Job, fake_pages, make_job, make_vectors, write_predictions
 
 
 @pytest.fixture
@@ -97,6 +97,11 @@ def test_images_that_left_the_catalog(job: Job, drawn: list[ReportData]) -> None
     write_batch_report(job.workspace, result.batch_id)
     assert drawn[1].picks[0].path == gone
     assert drawn[1].run.source == str(job.photos)
+
+
+def test_notes_are_on_the_page(tmp_path: Path) -> None:
+    job = make_job(tmp_path, vectors=np.repeat(make_vectors(8), 5, axis=0))
+    assert "only 8 of 20 picks" in (job.select(20).folder / "report.html").read_text(encoding="utf8")
 
 
 def test_every_picture_is_gone(job: Job) -> None:
@@ -182,7 +187,8 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("kind", DAMAGES)
-def test_a_damaged_snapshot_is_one_line(job: Job, kind: str) -> None:
+def test_a_damaged_snapshot_is_one_line(job: Job, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_pages(monkeypatch)
     result = job.select(3)
     path = result.folder / "report.npz"
     path.write_bytes(DAMAGES[kind](path.read_bytes()))

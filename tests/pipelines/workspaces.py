@@ -11,14 +11,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 from PIL import Image
 
 from activesel.catalog import Catalog
 from activesel.config import load_config
+from activesel.pipelines import report as report_module
 from activesel.pipelines.ingest import ingest
 from activesel.pipelines.select import BatchResult, SelectRequest, select_batch
-from activesel.records import FloatArray, Label
-from activesel.workspace import Workspace, create_workspace
+from activesel.records import FloatArray, IntArray, Label
+from activesel.workspace import Workspace, create_workspace, write_atomic
 
 KINDS = ("crack", "fray", "free", "pit")  # image i is of kind i % 4
 DIM = 12
@@ -112,6 +114,16 @@ def make_job(
     np.save(root / "vectors.npy", made)
     (root / "ids.txt").write_text("".join(f"{image_id}\n" for image_id in ids), encoding="utf8")
     return Job(workspace, root / "photos", paths, ids, made, root / "vectors.npy", root / "ids.txt")
+
+
+def fake_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw pages of one line: the map's layout and the template take longer than a selection, and have their tests."""
+
+    def lay_out(vectors: FloatArray, *, keep: IntArray, **_: object) -> tuple[IntArray, FloatArray]:
+        return np.unique(keep), np.asarray(vectors[np.unique(keep), :2], dtype=np.float32)
+
+    monkeypatch.setattr(report_module, "layout_map", lay_out)
+    monkeypatch.setattr(report_module, "write_report", lambda path, data: write_atomic(path, data.run.title))
 
 
 def write_predictions(
