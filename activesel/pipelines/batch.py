@@ -31,7 +31,7 @@ from activesel.workspace import Workspace, write_atomic, write_json
 
 SCHEMA_VERSION = 1
 SCORES = {  # name -> what a high value means
-    "margin": "high: the two likeliest classes are close",
+    "uncertainty": "high: the two likeliest classes are close",
     "entropy": "high: the class probabilities are spread out",
     "least_confidence": "high: even the likeliest class is unlikely",
     "disagreement": "high: the samples of the model disagree",
@@ -164,7 +164,7 @@ def pool_scores(chosen: Chosen, k: int, rows: IntArray | None = None) -> dict[st
     at = np.arange(pool.n) if rows is None else rows
     scores: dict[str, FloatArray] = {}
     if pool.uncertainty is not None:
-        scores["margin"] = pool.uncertainty[at]
+        scores["uncertainty"] = pool.uncertainty[at]
     if pool.probs is not None:
         scores["entropy"] = score_entropy(pool.probs[at])
         scores["least_confidence"] = score_least_confidence(pool.probs[at])

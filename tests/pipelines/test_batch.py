@@ -42,7 +42,7 @@ def odd(tmp_path: Path) -> Job:
         "degrees": ["-5", "+7.5", "-1e3", "12"] * 3,
         "=column": ["x"] * n,
         "rank": ["first", *["later"] * (n - 1)],
-        "margin": ["wide"] * n,
+        "uncertainty": ["wide"] * n,
         "empty": [""] * n,
     }
     return make_job(tmp_path, n, meta=meta, names=ODD_NAMES)
@@ -194,8 +194,8 @@ def test_metadata_columns_never_pass_for_ours(odd: Job) -> None:
     with (odd.select(len(ODD_NAMES), NO_CAP).folder / "batch.csv").open(encoding="utf8", newline="") as stream:
         header = next(csv.reader(stream))
     assert len(set(header)) == len(header)
-    assert {"rank", "meta_rank", "meta_margin", "'=column"} <= set(header)
-    assert "margin" not in header, "there is no model here"
+    assert {"rank", "meta_rank", "meta_uncertainty", "'=column"} <= set(header)
+    assert "uncertainty" not in header, "there is no model here"
 
 
 def test_class_names_are_text_from_strangers(tmp_path: Path) -> None:

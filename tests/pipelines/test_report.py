@@ -78,7 +78,7 @@ def test_what_the_report_shows(job: Job, drawn: list[ReportData]) -> None:
     assert data.coverage is not None
     assert data.coverage.before is not None
     assert (data.coverage.after <= data.coverage.before + 1e-6).all()
-    assert {sample.name for sample in data.scores} >= {"margin", "novelty", "density"}
+    assert {sample.name for sample in data.scores} >= {"uncertainty", "novelty", "density"}
     assert data.run.source == str(job.photos)
 
 

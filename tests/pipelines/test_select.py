@@ -418,7 +418,7 @@ def test_boxes_steer(job: Job, detector: Path, strategy: str, labelled: int) -> 
     result = job.select(3, NO_CAP, f"selection.strategy={strategy}", predictions=detector)
     assert not any(row % 4 == 3 for row in job.rows(result)), "no box, no doubt"
     assert {pick.predicted for pick in result.picks} == {None}, "a head on the labels is not the user's model"
-    scores = {job.ids.index(pick.image_id): pick.scores["margin"] for pick in result.picks}
+    scores = {job.ids.index(pick.image_id): pick.scores["uncertainty"] for pick in result.picks}
     if strategy != "cluster-margin":  # which begins with the smallest cluster, wherever the doubt is
         assert scores[5] == pytest.approx(1.0), "the one doubtful image"
 
