@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from activesel.errors import DataError, UsageError
-from activesel.pipelines.choose import Request, choose
+from activesel.pipelines.choose import choose
+from activesel.pipelines.request import Request
 from activesel.records import IntArray, KnnGraph, Picks, Quota
 from activesel.uncertainty import check_probs
 from activesel.vectors import check_vectors

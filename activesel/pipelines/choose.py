@@ -11,44 +11,15 @@ from activesel.errors import DataError, UsageError
 from activesel.index import knn_graph
 from activesel.nearest import find_nearest, find_nearest_k, to_distance
 from activesel.pipelines.draws import Draws, Shares, draw_random_shares
+from activesel.pipelines.request import Request
 from activesel.reasons import Evidence, Kind, explain
-from activesel.records import BoolArray, FloatArray, IntArray, KnnGraph, Picks, Pool, Quota
+from activesel.records import FloatArray, IntArray, Picks, Pool, Quota
 from activesel.seeds import derive_rng, derive_seed
 from activesel.strategies import Strategy, find_strategy
 from activesel.training.head import committee_probabilities, fit_committee, fit_head
 from activesel.uncertainty import score_bald, score_margin
 
 COMMITTEE_SIZE = 8
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to choose, all arrays checked. ``around`` a strategy: random shares, caps, costs."""
-
-    vectors: FloatArray  # (n, d) unit rows
-    budget: float
-    strategy: str = "default"
-    options: tuple[tuple[str, object], ...] = ()
-    seed: int = 0
-    labelled: IntArray | None = None  # rows that are known or on their way: never picked, counted as covered
-    head_rows: IntArray | None = None  # those of them that have a class; labelled where None
-    classes: IntArray | None = None  # class index of each of head_rows
-    n_classes: int = 0
-    class_names: tuple[str, ...] | None = None
-    probs: FloatArray | None = None
-    mc_probs: FloatArray | None = None
-    uncertainty: FloatArray | None = None  # (n,) from the boxes or pixels of a detector; else from probs
-    exemplars: FloatArray | None = None
-    candidates: BoolArray | None = None
-    held_out: IntArray | None = None  # rows of earlier evaluation draws
-    quotas: tuple[Quota, ...] = ()
-    cost: FloatArray | None = None
-    near_duplicate: float = 0.0  # cosine from which two rows are one group; 0 = no groups
-    group_cap: int = 0
-    explore: float = 0.0
-    evaluation: float = 0.0
-    neighbours: int = 32
-    graph: KnnGraph | None = None
 
 
 @dataclass(frozen=True)
@@ -82,8 +53,20 @@ def choose(request: Request) -> Chosen:
     groups = _group(pool, request)
     shares = Shares(request.budget, request.explore, request.evaluation, request.seed, request.cost)
     draws = draw_random_shares(shares, pool.candidates, pool.labelled, _held_out(request), groups)
-    picks = _run(strategy, pool, request, groups, draws)
-    return _finish(strategy, request, pool, groups, picks, draws, notes)
+    setting = _Setting(strategy, request, pool, groups, draws)
+    picks = _run(setting)
+    return _finish(setting, replace(picks, notes=(*notes, *draws.notes, *picks.notes)))
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """What the strategy is run in: the pool, its near-duplicate groups, and what was drawn before."""
+
+    strategy: Strategy
+    request: Request
+    pool: Pool
+    groups: IntArray | None
+    draws: Draws
 
 
 def _make_pool(request: Request, strategy: Strategy) -> tuple[Pool, list[str]]:
@@ -189,8 +172,9 @@ def _wants_groups(request: Request) -> bool:
     return request.near_duplicate > 0 and (request.group_cap > 0 or keeps_apart)
 
 
-def _run(strategy: Strategy, pool: Pool, request: Request, groups: IntArray | None, draws: Draws) -> Picks:
+def _run(setting: _Setting) -> Picks:
     """Run the strategy on what the random shares leave: explored rows count as known, evaluation rows do not exist."""
+    request, pool, groups, draws = setting.request, setting.pool, setting.groups, setting.draws
     candidates = pool.candidates.copy()
     candidates[draws.rows] = False
     quotas = [_reduce_quota(quota, draws.rows) for quota in pool.quotas]
@@ -208,8 +192,8 @@ def _run(strategy: Strategy, pool: Pool, request: Request, groups: IntArray | No
         note = "no pick by the strategy: every image left is a near-duplicate of an evaluation image"
         return replace(nothing, notes=(note,) if kept_apart else ())
     rest = replace(pool, candidates=candidates, labelled=known, quotas=tuple(quotas))
-    rng = derive_rng(request.seed, "strategy", strategy.name)
-    return strategy.run(rest, request.budget - spent, rng, **dict(request.options))
+    rng = derive_rng(request.seed, "strategy", setting.strategy.name)
+    return setting.strategy.run(rest, request.budget - spent, rng, **dict(request.options))
 
 
 def _group_quota(groups: IntArray, known: IntArray, cap: int) -> Quota:
@@ -224,11 +208,9 @@ def _reduce_quota(quota: Quota, drawn: IntArray) -> Quota:
     return replace(quota, high=np.maximum(quota.high - taken, 0), low=np.maximum(quota.low - taken, 0))
 
 
-def _finish(
-    strategy: Strategy, request: Request, pool: Pool, groups: IntArray | None, picks: Picks, draws: Draws,
-    notes: list[str],
-) -> Chosen:  # fmt: skip
+def _finish(setting: _Setting, picks: Picks) -> Chosen:
     """Join the shares, find what each pick stands for, and say why it was picked."""
+    request, pool, draws = setting.request, setting.pool, setting.draws
     rows = np.concatenate((picks.rows, draws.explore, draws.evaluation))
     n_random = len(draws.explore) + len(draws.evaluation)
     shares: tuple[tuple[Kind, int], ...] = (
@@ -249,11 +231,11 @@ def _finish(
         np.bincount(stands_for[stands_for >= 0], minlength=len(rows)), propensity,
         _distance_to_labels(request, pool, rows), _distance_to_earlier(pool.vectors, rows),
     )  # fmt: skip
-    reasons = explain(strategy.lead, evidence)
+    reasons = explain(setting.strategy.lead, evidence)
     done = Picks(rows, np.concatenate((picks.gain, np.zeros(n_random))), reasons, propensity, stands_for,
-                 (*notes, *draws.notes, *picks.notes, *_tell_quotas(pool.quotas, rows)))  # fmt: skip
+                 (*picks.notes, *_tell_quotas(pool.quotas, rows)))  # fmt: skip
     nearest_known = nearest_pick if nearest_label is None else np.maximum(nearest_pick, nearest_label)
-    return Chosen(done, kinds, pool, groups, nearest_label, nearest_known)
+    return Chosen(done, kinds, pool, setting.groups, nearest_label, nearest_known)
 
 
 def _tell_quotas(quotas: tuple[Quota, ...], rows: IntArray) -> list[str]:

@@ -18,11 +18,12 @@ from activesel.catalog import Catalog
 from activesel.errors import DataError, UsageError
 from activesel.pipelines.arrays import check_budget
 from activesel.pipelines.batch import BatchFile, PickRecord, build_batch, read_batch, store_batch
-from activesel.pipelines.choose import Request, choose, fit_probabilities
+from activesel.pipelines.choose import choose, fit_probabilities
 from activesel.pipelines.draws import count_random_shares
 from activesel.pipelines.gather import Gathered, SelectRequest, check_metadata, gather, read_catalog
 from activesel.pipelines.quotas import metadata_values, parse_quota, read_cost
 from activesel.pipelines.report import write_report_of
+from activesel.pipelines.request import Request
 from activesel.records import IntArray, Quota
 from activesel.strategies import find_strategy
 from activesel.workspace import Workspace

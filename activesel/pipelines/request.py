@@ -1,0 +1,37 @@
+"""What a selection is asked to do, as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from activesel.records import BoolArray, FloatArray, IntArray, KnnGraph, Quota
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to choose, all arrays checked. ``around`` a strategy: random shares, caps, costs."""
+
+    vectors: FloatArray  # (n, d) unit rows
+    budget: float
+    strategy: str = "default"
+    options: tuple[tuple[str, object], ...] = ()
+    seed: int = 0
+    labelled: IntArray | None = None  # rows that are known or on their way: never picked, counted as covered
+    head_rows: IntArray | None = None  # those of them that have a class; labelled where None
+    classes: IntArray | None = None  # class index of each of head_rows
+    n_classes: int = 0
+    class_names: tuple[str, ...] | None = None
+    probs: FloatArray | None = None
+    mc_probs: FloatArray | None = None
+    uncertainty: FloatArray | None = None  # (n,) from the boxes or pixels of a detector; else from probs
+    exemplars: FloatArray | None = None
+    candidates: BoolArray | None = None
+    held_out: IntArray | None = None  # rows of earlier evaluation draws
+    quotas: tuple[Quota, ...] = ()
+    cost: FloatArray | None = None
+    near_duplicate: float = 0.0  # cosine from which two rows are one group; 0 = no groups
+    group_cap: int = 0
+    explore: float = 0.0
+    evaluation: float = 0.0
+    neighbours: int = 32
+    graph: KnnGraph | None = None
