@@ -8,7 +8,6 @@ import numpy as np
 
 from activesel.duplicates import group_near_duplicates
 from activesel.errors import DataError, UsageError
-from activesel.index import knn_graph
 from activesel.nearest import find_nearest, find_nearest_k, to_distance
 from activesel.pipelines.draws import Draws, Shares, draw_random_shares
 from activesel.pipelines.request import Request
@@ -82,7 +81,9 @@ def _make_pool(request: Request, strategy: Strategy) -> tuple[Pool, list[str]]:
         notes.append(f"the exemplars were not looked at: strategy {strategy.name} has no use for them, exemplars has")
     graph = request.graph
     if graph is None and ("graph" in strategy.needs or _wants_groups(request)):
-        graph = knn_graph(request.vectors, request.neighbours, seed=derive_seed(request.seed, "graph") % 2**31)
+        graph = request.build_graph(
+            request.vectors, request.neighbours, seed=derive_seed(request.seed, "graph") % 2**31
+        )
     pool = Pool(request.vectors, labelled, candidates, request.classes, probs, mutual_information, uncertainty, graph,
                 request.exemplars, request.quotas, request.cost)  # fmt: skip
     return pool, notes

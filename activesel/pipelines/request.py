@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from activesel.index import knn_graph
 from activesel.records import BoolArray, FloatArray, IntArray, KnnGraph, Quota
 
 
@@ -35,3 +37,6 @@ class Request:
     evaluation: float = 0.0
     neighbours: int = 32
     graph: KnnGraph | None = None
+    build_graph: Callable[..., KnnGraph] = (
+        knn_graph  # (vectors, k, *, seed); called where graph is None and one is needed
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
@@ -21,6 +22,7 @@ from activesel.pipelines.batch import BatchFile, PickRecord, build_batch, read_b
 from activesel.pipelines.choose import choose, fit_probabilities
 from activesel.pipelines.draws import count_random_shares
 from activesel.pipelines.gather import Gathered, SelectRequest, check_metadata, gather, read_catalog
+from activesel.pipelines.graph import keep_graph
 from activesel.pipelines.quotas import metadata_values, parse_quota, read_cost
 from activesel.pipelines.report import write_report_of
 from activesel.pipelines.request import Request
@@ -130,7 +132,16 @@ def make_request(workspace: Workspace, request: SelectRequest, gathered: Gathere
         cost=None if request.cost is None else read_cost(gathered.rows, request.cost, gathered.may_be_picked),
         near_duplicate=config.duplicates.similarity, group_cap=config.duplicates.group_cap,
         explore=selection.explore, evaluation=selection.evaluation, neighbours=selection.neighbours,
+        build_graph=functools.partial(keep_graph, workspace, _identify_vectors(gathered, selection.components)),
     )  # fmt: skip
+
+
+def _identify_vectors(gathered: Gathered, components: int) -> dict[str, str | int]:
+    """Name what the vectors follow from: the images, their backbone or file, and the directions they are reduced to."""
+    inputs = ("images", "vectors", "embeddings", "ids", "exemplars")
+    return {name: gathered.input_hashes[name] for name in inputs if name in gathered.input_hashes} | {
+        "components": components
+    }
 
 
 def _check_early(workspace: Workspace, request: SelectRequest) -> None:
