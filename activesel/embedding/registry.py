@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,9 +49,10 @@ class Recipe:
     """
 
     weights: Path | str
-    build: Callable[[], tuple[nn.Module, Preprocess]]
+    build: Callable[[], Built]
 
 
+Built = tuple["nn.Module", Preprocess]
 Family = Callable[[Request], Recipe]
 _FAMILIES: dict[str, Family] = {}
 
@@ -97,6 +99,21 @@ def unknown_name(name: str, known: Iterable[str], *, where: str) -> ConfigError:
     listed = ", ".join(near or names[:5])
     hint = None if ":" in name else f"a model of timm is written timm:{name}, one of torchvision torchvision:{name}"
     return ConfigError("unknown backbone", where=where, found=repr(name), expected=listed, hint=hint)
+
+
+def recipe_of(prefix: str, request: Request, build: Callable[[str, Path | None], Built]) -> Recipe:
+    """Return the recipe of a library's model: the user's checkpoint, or the library's own weights if asked for.
+
+    build: (name in the library, checkpoint or None to fetch) -> network and preprocessing.
+
+    Raises:
+        ConfigError: neither was given.
+    """
+    if request.checkpoint is not None:
+        return Recipe(request.checkpoint, functools.partial(build, request.variant, request.checkpoint))
+    if request.download:
+        return Recipe("pretrained", functools.partial(build, request.variant, None))
+    raise no_weights(f"{prefix}:{request.variant}")
 
 
 def no_weights(name: str) -> ConfigError:

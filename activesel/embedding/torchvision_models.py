@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from activesel.embedding.registry import (
     Request,
     backbone_family,
     cannot_fetch,
-    no_weights,
+    recipe_of,
     unknown_name,
 )
 from activesel.embedding.torchvision_shim import declare_torchvision_operators
@@ -28,12 +27,7 @@ _HEADS = ("fc", "classifier", "heads", "head")  # where torchvision's families k
 @backbone_family("torchvision:")
 def torchvision_model(request: Request) -> Recipe:
     """A network of torchvision.models."""
-    name = request.variant
-    if request.checkpoint is not None:
-        return Recipe(request.checkpoint, functools.partial(_build, name, request.checkpoint))
-    if request.download:
-        return Recipe("pretrained", functools.partial(_build, name, None))
-    raise no_weights(f"torchvision:{name}")
+    return recipe_of("torchvision", request, _build)
 
 
 def _build(name: str, checkpoint: Path | None) -> tuple[nn.Module, Preprocess]:

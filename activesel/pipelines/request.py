@@ -37,6 +37,5 @@ class Request:
     evaluation: float = 0.0
     neighbours: int = 32
     graph: KnnGraph | None = None
-    build_graph: Callable[..., KnnGraph] = (
-        knn_graph  # (vectors, k, *, seed); called where graph is None and one is needed
-    )
+    # (vectors, k, *, seed) -> KnnGraph; called where graph is None and one is needed
+    build_graph: Callable[..., KnnGraph] = knn_graph

@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from activesel.errors import DataError
 from activesel.pipelines.batch import SCORES, _write_csv, read_batch
 from activesel.pipelines.select import BatchResult
-from tests.pipelines.workspaces import KINDS, Job, fake_pages, make_job, read_csv, write_predictions
+from tests.pipelines.workspaces import KINDS, Job, make_job, read_csv, write_predictions
+
+pytestmark = pytest.mark.usefixtures("plain_pages")
 
 ODD_NAMES = [
     "comma, and space.png", 'quote"d".png', "line\nbreak.png", "carriage\rreturn.png", "tab\there.png", "=1+1.png",
@@ -26,11 +28,6 @@ ODD_NAMES = [
 FORMULAS = ["=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "\tx", "\rx"]
 NO_CAP = "duplicates.group_cap=0"
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "formats_output.md"
-
-
-@pytest.fixture(autouse=True)
-def _plain_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake_pages(monkeypatch)
 
 
 @pytest.fixture

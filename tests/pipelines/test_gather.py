@@ -18,14 +18,11 @@ from activesel.pipelines.select import select_batch
 from activesel.records import ImageRow
 from activesel.workspace import Workspace
 from tests.cli.samples import tiny_backbone
-from tests.pipelines.workspaces import KINDS, Job, fake_pages, make_job, write_image, write_predictions
+from tests.pipelines.workspaces import KINDS, Job, make_job, write_image, write_predictions
+
+pytestmark = pytest.mark.usefixtures("plain_pages")
 
 STATIONS = ["A", "B", "C", ""] * 10
-
-
-@pytest.fixture(autouse=True)
-def _plain_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake_pages(monkeypatch)
 
 
 @pytest.fixture

@@ -13,15 +13,12 @@ from hypothesis import strategies as st
 from activesel.errors import DataError
 from activesel.pipelines.quotas import UNBOUNDED, parse_quota, read_cost
 from activesel.records import ImageRow, Quota
-from tests.pipelines.workspaces import KINDS, Job, fake_pages, make_job, write_predictions
+from tests.pipelines.workspaces import KINDS, Job, make_job, write_predictions
+
+pytestmark = pytest.mark.usefixtures("plain_pages")
 
 VALUES = ["A", "B", "A", None, "C", "A"]
 EVERYTHING = np.ones(6, dtype=bool)
-
-
-@pytest.fixture(autouse=True)
-def _plain_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake_pages(monkeypatch)
 
 
 def bounds(quota: Quota) -> list[tuple[int, int]]:

@@ -21,24 +21,15 @@ from tests.cli.samples import tiny_backbone, write_photos
 from tests.pipelines.workspaces import (
     KINDS,
     Job,
-    fake_pages,
     make_job,
     make_vectors,
     snapshot_tree,
     write_predictions,
 )
 
+pytestmark = pytest.mark.usefixtures("plain_pages")
+
 NO_CAP = "duplicates.group_cap=0"
-
-
-@pytest.fixture(autouse=True)
-def _plain_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake_pages(monkeypatch)
-
-
-@pytest.fixture
-def job(tmp_path: Path) -> Job:
-    return make_job(tmp_path)
 
 
 # The same request again

@@ -19,22 +19,13 @@ from activesel.pipelines.select import SelectRequest, select_batch
 from tests.cli.samples import tiny_backbone
 from tests.pipelines.workspaces import (
     Job,
-    fake_pages,
     make_job,
     read_csv,
 )
 
+pytestmark = pytest.mark.usefixtures("plain_pages")
+
 NO_CAP = "duplicates.group_cap=0"
-
-
-@pytest.fixture(autouse=True)
-def _plain_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake_pages(monkeypatch)
-
-
-@pytest.fixture
-def job(tmp_path: Path) -> Job:
-    return make_job(tmp_path)
 
 
 # Crashes
