@@ -85,6 +85,7 @@ class Pool:
     graph: kNN graph over all rows, or None where the strategy did not ask for one.
     exemplars: (q, d) unit rows of a rare class to look for, or None.
     quotas: caps on near-duplicate groups, stations, classes. cost: (n,) > 0 or None; budget is then in cost.
+    device: where products over the vectors are computed, "cpu" or "cuda".
     """
 
     vectors: FloatArray
@@ -98,6 +99,7 @@ class Pool:
     exemplars: FloatArray | None = None
     quotas: tuple[Quota, ...] = ()
     cost: FloatArray | None = None
+    device: str = "cpu"
 
     @property
     def n(self) -> int:

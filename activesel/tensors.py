@@ -1,7 +1,9 @@
-"""Arrays to torch, whether or not they may be written to."""
+"""Arrays to torch: one function for small ones, and `Rows` for the vectors of a pool, on the CPU or a GPU."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +11,8 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     import torch
+
+BLOCK_ROWS = 16384
 
 
 def to_tensor(values: npt.NDArray[Any]) -> torch.Tensor:
@@ -20,3 +24,52 @@ def to_tensor(values: npt.NDArray[Any]) -> torch.Tensor:
 
     floats = np.ascontiguousarray(values, dtype=np.float32)
     return torch.from_numpy(floats if floats.flags.writeable else floats.copy())
+
+
+class Rows:
+    """The vectors of a pool where the arithmetic happens: in place on the CPU (a memory map stays on disk), uploaded
+    once to a GPU. Handed out as float32 for exact work and as bfloat16 for bounds.
+
+    vectors: (n, d) float16 or float32, an array or a tensor.
+    """
+
+    def __init__(self, vectors: npt.NDArray[Any] | torch.Tensor, device: str = "cpu") -> None:
+        import torch
+
+        if isinstance(vectors, np.ndarray):
+            with warnings.catch_warnings():  # about read-only arrays: nothing here writes to them
+                warnings.simplefilter("ignore", UserWarning)
+                vectors = torch.from_numpy(np.ascontiguousarray(vectors))
+        self._values = vectors.to(torch.device(device))
+
+    def __len__(self) -> int:
+        return int(self._values.shape[0])
+
+    @property
+    def d(self) -> int:
+        return int(self._values.shape[1])
+
+    @property
+    def device(self) -> torch.device:
+        return self._values.device
+
+    def exact(self, rows: slice | npt.NDArray[np.integer[Any]] | torch.Tensor) -> torch.Tensor:
+        """Return some rows as (r, d) float32."""
+        return self._take(rows).float()
+
+    def rough(self, rows: slice | npt.NDArray[np.integer[Any]] | torch.Tensor) -> torch.Tensor:
+        """Return some rows as (r, d) bfloat16, 8 bits of mantissa: products are three times as fast and off by 0.004."""
+        return self._take(rows).bfloat16()
+
+    def blocks(self, step: int = BLOCK_ROWS) -> Iterator[slice]:
+        """Yield slices that cover all rows."""
+        for start in range(0, len(self), step):
+            yield slice(start, min(start + step, len(self)))
+
+    def _take(self, rows: slice | npt.NDArray[np.integer[Any]] | torch.Tensor) -> torch.Tensor:
+        import torch
+
+        if isinstance(rows, slice):
+            return self._values[rows]
+        index = torch.as_tensor(rows, dtype=torch.int64, device=self._values.device)
+        return self._values.index_select(0, index)

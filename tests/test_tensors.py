@@ -1,0 +1,53 @@
+"""Rows: the same numbers whatever they are stored as; nothing warned about, nothing copied where it need not be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from activesel.tensors import Rows
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_rows_by_slice_and_by_number_agree(rng: np.random.Generator, dtype: type) -> None:
+    vectors = rng.normal(size=(50, 8)).astype(dtype)
+    rows = Rows(vectors)
+    np.testing.assert_array_equal(rows.exact(slice(3, 9)).numpy(), vectors[3:9].astype(np.float32))
+    np.testing.assert_array_equal(rows.exact(np.array([9, 3, 3])).numpy(), vectors[[9, 3, 3]].astype(np.float32))
+    assert (len(rows), rows.d) == (50, 8)
+
+
+def test_rough_rows_are_near(rng: np.random.Generator) -> None:
+    vectors = rng.normal(size=(50, 8)).astype(np.float16)
+    rough = Rows(vectors).rough(slice(0, 50))
+    assert rough.dtype == torch.bfloat16
+    np.testing.assert_allclose(rough.float().numpy(), vectors, rtol=2**-8)
+
+
+def test_a_read_only_memory_map_is_taken_as_it_is(tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", np.eye(4, dtype=np.float16))
+    mapped = np.load(tmp_path / "v.npy", mmap_mode="r")
+    rows = Rows(mapped)
+    assert rows._values.data_ptr() == mapped.ctypes.data
+    assert rows.exact(slice(1, 2)).tolist() == [[0, 1, 0, 0]]
+
+
+def test_a_tensor_is_taken_as_it_is() -> None:
+    vectors = torch.eye(3)
+    assert Rows(vectors)._values.data_ptr() == vectors.data_ptr()
+
+
+def test_blocks_cover_every_row_once() -> None:
+    assert [(part.start, part.stop) for part in Rows(np.eye(5)).blocks(2)] == [(0, 2), (2, 4), (4, 5)]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_gives_the_same_rows() -> None:
+    vectors = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float16)
+    rows = Rows(vectors, "cuda")
+    assert rows.device.type == "cuda"
+    np.testing.assert_array_equal(rows.exact(np.array([4, 2])).cpu().numpy(), vectors[[4, 2]].astype(np.float32))
