@@ -58,7 +58,7 @@ class Rows:
         return self._take(rows).float()
 
     def rough(self, rows: slice | npt.NDArray[np.integer[Any]] | torch.Tensor) -> torch.Tensor:
-        """Return some rows as (r, d) bfloat16, 8 bits of mantissa: products are three times as fast and off by 0.004."""
+        """Return some rows as (r, d) bfloat16, 8 bits of mantissa: products 3 times as fast, off by 0.004."""
         return self._take(rows).bfloat16()
 
     def blocks(self, step: int = BLOCK_ROWS) -> Iterator[slice]:
