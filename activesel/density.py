@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
 from activesel.errors import DataError
 from activesel.records import FloatArray, KnnGraph
-from activesel.tensors import to_tensor
+from activesel.tensors import Rows
 
 REFERENCE_ROWS = 2048
+BLOCK_ROWS = 8192
 
 
 def score_density(graph: KnnGraph) -> npt.NDArray[np.float32]:
@@ -18,11 +21,13 @@ def score_density(graph: KnnGraph) -> npt.NDArray[np.float32]:
     The opposite direction of novelty: the highest are the commonest views, the lowest are outliers. An image without
     neighbours gets 0.
     """
-    exists = graph.neighbours >= 0
-    n_near = exists.sum(axis=1)
-    total = np.where(exists, graph.similarity, 0).sum(axis=1, dtype=np.float32)
-    score = np.where(n_near > 0, (1 + total / np.maximum(n_near, 1)) / 2, 0)
-    return np.clip(score, 0, 1).astype(np.float32)
+    score = np.empty(len(graph.neighbours), dtype=np.float32)
+    for block in _blocks(graph):
+        exists = graph.neighbours[block] >= 0
+        n_near = exists.sum(axis=1)
+        total = np.where(exists, graph.similarity[block], 0).sum(axis=1, dtype=np.float32)
+        score[block] = np.where(n_near > 0, (1 + total / np.maximum(n_near, 1)) / 2, 0)
+    return np.clip(score, 0, 1)
 
 
 def kernel_density(graph: KnnGraph, bandwidth: float) -> npt.NDArray[np.float32]:
@@ -33,26 +38,35 @@ def kernel_density(graph: KnnGraph, bandwidth: float) -> npt.NDArray[np.float32]
     """
     if not bandwidth > 0:
         raise DataError("bandwidth must be above 0", found=str(bandwidth))
-    squared = np.maximum(2 - 2 * graph.similarity, 0)
-    kernel = np.where(graph.neighbours >= 0, np.exp(-squared / np.float32(bandwidth)), 0)
-    return np.asarray(1 + kernel.sum(axis=1), dtype=np.float32)
+    density = np.empty(len(graph.neighbours), dtype=np.float32)
+    for block in _blocks(graph):
+        squared = np.maximum(2 - 2 * graph.similarity[block], 0)
+        kernel = np.where(graph.neighbours[block] >= 0, np.exp(-squared / np.float32(bandwidth)), 0)
+        density[block] = 1 + kernel.sum(axis=1)
+    return density
 
 
 def pool_density(
-    vectors: FloatArray, graph: KnnGraph, bandwidth: float, rng: np.random.Generator
+    vectors: FloatArray, graph: KnnGraph, bandwidth: float, rng: np.random.Generator, device: str = "cpu"
 ) -> npt.NDArray[np.float32]:
     """Return the kernel sum over the whole pool, estimated: (n,) >= 1, higher = denser.
 
     The graph knows only k neighbours, so it cannot tell a crowd of 100 from one of 100,000; a random reference sample
-    can, but misses small groups. The larger of the two is taken. Exact where the pool is no larger than the sample.
-    vectors: (n, d) unit rows. Time O(n r d) for r = 2,048 reference rows, memory in blocks.
+    can, but misses small groups. The larger of the two is taken.
+    vectors: (n, d) unit rows. Time O(n r d) for r = 2,048 reference rows, in bfloat16: the sum is off by 1 % at most.
     """
     n = len(vectors)
-    reference = np.sort(rng.choice(n, size=min(n, REFERENCE_ROWS), replace=False))
-    anchors = to_tensor(vectors[reference]).T
+    rows = Rows(vectors, device)
+    anchors = rows.rough(np.sort(rng.choice(n, size=min(n, REFERENCE_ROWS), replace=False))).T
     total = np.empty(n, dtype=np.float32)
-    for start in range(0, n, 8192):
-        cosine = to_tensor(vectors[start : start + 8192]) @ anchors
+    for block in rows.blocks(BLOCK_ROWS):
+        cosine = (rows.rough(block) @ anchors).float()
         kernel = cosine.sub_(1.0).clamp_(max=0.0).mul_(2.0 / bandwidth).exp_()
-        total[start : start + 8192] = kernel.sum(dim=1).numpy()
-    return np.asarray(np.maximum(kernel_density(graph, bandwidth), total * np.float32(n / len(reference))))
+        total[block] = kernel.sum(dim=1).cpu().numpy()
+    return np.asarray(np.maximum(kernel_density(graph, bandwidth), total * np.float32(n / anchors.shape[1])))
+
+
+def _blocks(graph: KnnGraph) -> Iterator[slice]:
+    n = len(graph.neighbours)
+    for start in range(0, n, BLOCK_ROWS):
+        yield slice(start, min(start + BLOCK_ROWS, n))

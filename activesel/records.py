@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from activesel.journal import Journal, NoJournal
+
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
 BoolArray = npt.NDArray[np.bool_]
@@ -85,7 +87,7 @@ class Pool:
     graph: kNN graph over all rows, or None where the strategy did not ask for one.
     exemplars: (q, d) unit rows of a rare class to look for, or None.
     quotas: caps on near-duplicate groups, stations, classes. cost: (n,) > 0 or None; budget is then in cost.
-    device: where products over the vectors are computed, "cpu" or "cuda".
+    device: where products over the vectors are computed, "cpu" or "cuda". journal: where a strategy leaves its state.
     """
 
     vectors: FloatArray
@@ -100,6 +102,7 @@ class Pool:
     quotas: tuple[Quota, ...] = ()
     cost: FloatArray | None = None
     device: str = "cpu"
+    journal: Journal = field(default_factory=NoJournal)
 
     @property
     def n(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     import torch
 
 BLOCK_ROWS = 16384
+# Of a product of unit rows in bfloat16: three roundings (both factors, result) to 8 bits, 2**-9 each, with some reserve.
+ROUGH_ERROR = 0.0065
 
 
 def to_tensor(values: npt.NDArray[Any]) -> torch.Tensor:
@@ -24,6 +27,19 @@ def to_tensor(values: npt.NDArray[Any]) -> torch.Tensor:
 
     floats = np.ascontiguousarray(values, dtype=np.float32)
     return torch.from_numpy(floats if floats.flags.writeable else floats.copy())
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute on one CPU thread: for loops of small steps, where threads wait for each other instead."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class Rows:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from activesel.records import Picks, Pool
+from activesel.journal import State, pack_generator, restore_generator
+from activesel.records import IntArray, Picks, Pool
 from activesel.strategies.registry import strategy
 from activesel.strategies.tally import Tally, fill_at_random
-from activesel.tensors import to_tensor
+from activesel.tensors import ROUGH_ERROR, Rows
 
-PROPOSALS = 1024  # drawn at a time; their gradients stay in the cache
-BLOCK_ROWS = 8192
-LEAST_ACCEPTED = 0.25  # below this share of accepted proposals the bounds are made exact again
+PROPOSALS = 1024  # drawn at a time; their gradients' distances to each other are known
+BLOCK_ROWS = 4096
+BLOCK_CENTRES = 512  # products of a block with these stay in the cache
+ROUGH_FROM = 32  # new centres; with fewer, turning the pool into bfloat16 costs more than it saves
+LEAST_ACCEPTED = 0.25  # below this share of accepted proposals the bounds are lowered again
 
 
 @strategy("badge", needs=("probs",), lead="its label would move the model in a new direction")
@@ -22,87 +27,123 @@ def pick_badge(pool: Pool, budget: float, rng: np.random.Generator) -> Picks:
 
     BADGE (Ash et al. 2020, arXiv:1906.03671): k-means++ seeding over g = (p - onehot(argmax p)) x h. Factorised as
     |g_i - g_j|^2 = |g_i|^2 + |g_j|^2 - 2 (q_i . q_j)(h_i . h_j), so memory is O(n (c + d)) and never O(n c d). Sampling
-    is exact but lazy: an old squared distance is an upper bound, so a row is proposed in proportion to it and accepted
-    with probability new / old. The first pick is the longest gradient. No other centre exists: a centre at the origin,
-    as in a known peer, would favour long gradients for ever.
+    is exact but lazy: an upper bound of each squared distance is kept, so a row is proposed in proportion to its bound
+    and accepted with probability exact / bound. The first pick is the longest gradient. No other centre exists: a
+    centre at the origin, as in a known peer, would favour long gradients for ever.
     """
     gradients = _Gradients(pool)
     tally = Tally(pool, budget)
-    if tally.full:
-        return tally.picks()
     rate = torch.from_numpy(tally.rate)
-    first = int(torch.where(torch.from_numpy(tally.open), gradients.squared_norm * rate, -1.0).argmax())
-    tally.take(first, float(gradients.squared_norm[first]))
-    nearest = torch.full((pool.n,), torch.inf)
-    centres = [first]
+    state = tally.resume()
+    if state is not None:
+        restore_generator(rng, state["generator"])
+        bound, n_met = torch.tensor(state["bound"]), int(state["n_met"][0])
+    elif not tally.full:
+        first = int(torch.where(torch.from_numpy(tally.open), gradients.squared_norm * rate, -1.0).argmax())
+        tally.take(first, float(gradients.squared_norm[first]))
+        bound, n_met = torch.full((pool.n,), torch.inf), 0
     while not tally.full:
-        gradients.lower(nearest, torch.tensor(centres))
-        chance = torch.where(torch.from_numpy(tally.open), nearest * rate, 0.0).numpy()
+        tally.checkpoint(lambda: _state(bound, n_met, rng))  # noqa: B023 - called at once
+        gradients.lower(bound, tally.rows[n_met:])
+        n_met = len(tally)
+        chance = torch.where(torch.from_numpy(tally.open), bound * rate, 0.0).numpy()
         proposals = _draw(chance, rng)
         if proposals is None:
             n_random = fill_at_random(tally, rng)
             return tally.picks(f"{n_random} picks are random: all other gradients equal a pick's")
-        centres = _take_accepted(tally, gradients, proposals, nearest, rng)
+        _take_accepted(tally, gradients, proposals, bound, rng)
+        if len(tally) == n_met:
+            gradients.lower(bound, tally.rows, exactly=True)
     return tally.picks()
 
 
+def _state(bound: torch.Tensor, n_met: int, rng: np.random.Generator) -> State:
+    return {"bound": bound.numpy(), "n_met": np.array([n_met]), "generator": pack_generator(rng)}
+
+
 def _take_accepted(
-    tally: Tally,
-    gradients: _Gradients,
-    proposals: npt.NDArray[np.int64],
-    nearest: torch.Tensor,
-    rng: np.random.Generator,
-) -> list[int]:
-    """Go through the proposals, accept each with probability exact / bound, and return the accepted rows."""
-    rows = torch.from_numpy(proposals)
-    part = gradients.at(rows)
-    bound = nearest[rows]
-    exact = bound.clone()
-    luck = torch.from_numpy(rng.random(len(proposals), dtype=np.float32))
-    accepted: list[int] = []
+    tally: Tally, gradients: _Gradients, proposals: IntArray, bound: torch.Tensor, rng: np.random.Generator
+) -> None:
+    """Go through the proposals and accept each with probability exact / bound."""
+    part = gradients.of(proposals)
+    exact = torch.minimum(bound[proposals], gradients.nearest(part, tally.rows)).numpy()
+    between = part.squared_distance(part).cpu().numpy()
+    at_most = bound[proposals].numpy()
+    luck = rng.random(len(proposals), dtype=np.float32)
+    n_accepted = 0
     for i, row in enumerate(proposals):
-        if i >= 32 and len(accepted) < LEAST_ACCEPTED * i:
+        if tally.full or (i >= 32 and n_accepted < LEAST_ACCEPTED * i):
             break
-        if tally.open[row] and exact[i] > 0 and luck[i] * bound[i] < exact[i]:
+        if tally.open[row] and exact[i] > 0 and luck[i] * at_most[i] < exact[i]:
             tally.take(int(row), float(exact[i]))
-            accepted.append(int(row))
-            if tally.full:
-                break
-            exact = torch.minimum(exact, part.squared_distance(gradients.at(rows[i : i + 1]))[:, 0])
-    return accepted
+            n_accepted += 1
+            np.minimum(exact, between[i], out=exact)
+    bound[proposals] = torch.from_numpy(exact)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The last layer's gradients of some rows, factorised: q (r, c), h (r, d), squared_norm (r,)."""
+
+    q: torch.Tensor
+    h: torch.Tensor
+    squared_norm: torch.Tensor
+
+    def squared_distance(self, others: _Part) -> torch.Tensor:
+        """(r, others) squared distances; what rounding leaves of equal gradients is 0, so it is never drawn."""
+        product = (self.q @ others.q.T).mul_(self.h @ others.h.T)
+        norms = self.squared_norm[:, None] + others.squared_norm[None, :]
+        distance = norms - 2.0 * product
+        return torch.where(distance < 1e-6 * norms, 0.0, distance)
+
+    def rough_bound(self, others: _Part) -> torch.Tensor:
+        """(r,) no less than the squared distance to the nearest of ``others``; both h in bfloat16."""
+        longest = float(others.q.norm(dim=1).max())
+        nearest: torch.Tensor = torch.full((len(self.q),), torch.inf, device=self.q.device)
+        for start in range(0, len(others.q), BLOCK_CENTRES):
+            some = slice(start, start + BLOCK_CENTRES)
+            product = (self.q @ (-2.0 * others.q[some]).T).mul_(self.h @ others.h[some].T)
+            nearest = torch.minimum(nearest, product.add_(others.squared_norm[some]).amin(dim=1))
+        reserve: torch.Tensor = 2.0 * ROUGH_ERROR * longest * self.q.norm(dim=1)
+        return (self.squared_norm + nearest + reserve).clamp_(min=0.0)
 
 
 class _Gradients:
-    """The last layer's gradients of some rows, factorised into q (r, c) and h (r, d)."""
+    """The gradients of the whole pool, factorised; distances to them in blocks."""
 
     def __init__(self, pool: Pool) -> None:
         assert pool.probs is not None
         probs = np.array(pool.probs, dtype=np.float32)
         probs[np.arange(pool.n), probs.argmax(axis=1)] -= 1.0
-        self._set(torch.from_numpy(probs), to_tensor(pool.vectors))
+        self._rows = Rows(pool.vectors, pool.device)
+        self._q = torch.from_numpy(probs).to(self._rows.device)
+        lengths = [self._rows.exact(block).square().sum(dim=1) for block in self._rows.blocks(BLOCK_ROWS)]
+        self._squared_norm = self._q.square().sum(dim=1) * torch.cat(lengths)
 
-    def _set(self, q: torch.Tensor, h: torch.Tensor) -> None:
-        self._q, self._h = q, h
-        self.squared_norm = (q**2).sum(dim=1) * (h**2).sum(dim=1)
+    @property
+    def squared_norm(self) -> torch.Tensor:
+        return self._squared_norm.cpu()
 
-    def at(self, rows: torch.Tensor | slice) -> _Gradients:
-        part = object.__new__(_Gradients)
-        part._set(self._q[rows], self._h[rows])
-        return part
+    def of(self, rows: slice | IntArray, *, rough: bool = False) -> _Part:
+        vectors = self._rows.rough(rows) if rough else self._rows.exact(rows)
+        at = rows if isinstance(rows, slice) else torch.as_tensor(rows, device=self._rows.device)
+        return _Part(self._q[at], vectors, self._squared_norm[at])
 
-    def squared_distance(self, others: _Gradients) -> torch.Tensor:
-        """(r, others) squared distances; what rounding leaves of equal gradients is 0, so it is never drawn."""
-        product = (self._q @ others._q.T).mul_(self._h @ others._h.T)
-        norms = self.squared_norm[:, None] + others.squared_norm[None, :]
-        distance = norms - 2.0 * product
-        return torch.where(distance < 1e-6 * norms, 0.0, distance)
+    def nearest(self, part: _Part, centres: IntArray) -> torch.Tensor:
+        """Return the exact squared distance of each row of ``part`` to its nearest centre, on the CPU."""
+        nearest = torch.full_like(part.squared_norm, torch.inf)
+        for some in np.array_split(centres, -(-len(centres) // BLOCK_CENTRES)):
+            nearest = torch.minimum(nearest, part.squared_distance(self.of(some)).amin(dim=1))
+        return nearest.cpu()
 
-    def lower(self, nearest: torch.Tensor, centres: torch.Tensor) -> None:
-        """Lower each row's squared distance to its nearest centre by new centres, block by block, in place."""
-        new = self.at(centres)
-        for start in range(0, len(nearest), BLOCK_ROWS):
-            block = slice(start, min(start + BLOCK_ROWS, len(nearest)))
-            nearest[block] = torch.minimum(nearest[block], self.at(block).squared_distance(new).amin(dim=1))
+    def lower(self, bound: torch.Tensor, centres: npt.NDArray[np.int64], *, exactly: bool = False) -> None:
+        """Lower each row's bound by new centres, block by block, in place."""
+        rough = len(centres) >= ROUGH_FROM and not exactly
+        new = self.of(centres, rough=rough)
+        for block in self._rows.blocks(BLOCK_ROWS):
+            part = self.of(block, rough=rough)
+            nearest = part.rough_bound(new).cpu() if rough else self.nearest(part, centres)
+            bound[block] = torch.minimum(bound[block], nearest)
 
 
 def _draw(chance: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.int64] | None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from activesel.records import FloatArray, IntArray, Picks, Pool
 from activesel.strategies.registry import strategy
 from activesel.strategies.tally import Tally, fill_at_random
+from activesel.tensors import Rows
 from activesel.uncertainty import score_margin
 
 MIN_CLUSTER_SIZE = 5  # TypiClust drops clusters that are not larger
+EXACT_MEMBERS = 2048  # larger clusters are judged by a sample first
+SAMPLED_MEMBERS = 1024
+BLOCK_VALUES = 1 << 23  # 32 MB of float32 at a time
 
 
 @strategy("typiclust", lead="typical of its cluster")
@@ -25,11 +30,13 @@ def pick_typical(
     """
     tally = Tally(pool, budget)
     wanted = len(pool.labelled) + int(min(budget, pool.n))
-    assigned = cluster(pool.vectors, min(max_clusters, wanted), rng)
-    typicality = _typicality(pool.vectors, assigned, neighbours)
+    rows = Rows(pool.vectors, pool.device)
+    assigned = cluster(rows, min(max_clusters, wanted), rng)
+    typicality = score_typicality(rows, assigned, neighbours, rng)
     n_labelled = np.bincount(assigned[pool.labelled], minlength=assigned.max() + 1)
     queues = _queues(assigned, typicality * tally.rate, tally.open)
-    large = [q for q in queues if np.count_nonzero(assigned == q) > MIN_CLUSTER_SIZE]
+    sizes = np.bincount(assigned)
+    large = [q for q in queues if sizes[q] > MIN_CLUSTER_SIZE]
     order = sorted(large, key=lambda q: (n_labelled[q], -len(queues[q]), q))
     _round_robin(tally, [queues[q] for q in order], typicality)
     n_random = fill_at_random(tally, rng)
@@ -51,7 +58,7 @@ def pick_cluster_margin(
     open_rows = np.flatnonzero(tally.open)
     size = int(min(len(open_rows), max(1.25 * budget, min(shortlist * budget, len(open_rows) / 2))))
     listed = open_rows[np.argsort(-(margin * tally.rate)[open_rows], kind="stable")[:size]]
-    groups = _average_linkage(pool.vectors, min(max_clusters, max(1, size // 2)), rng)[listed]
+    groups = _average_linkage(Rows(pool.vectors, pool.device), min(max_clusters, max(1, size // 2)), rng)[listed]
     queues = [listed[groups == group] for group in np.unique(groups)]
     _round_robin(tally, sorted(queues, key=len), margin)
     rest = open_rows[np.argsort(-(margin * tally.rate)[open_rows], kind="stable")]
@@ -59,11 +66,11 @@ def pick_cluster_margin(
     return tally.picks()
 
 
-def cluster(vectors: FloatArray, n_clusters: int, rng: np.random.Generator) -> npt.NDArray[np.int32]:
+def cluster(rows: Rows, n_clusters: int, rng: np.random.Generator) -> npt.NDArray[np.int32]:
     """Assign each row to one of at most ``n_clusters`` k-means clusters, (n,) int32; bounded memory, seeded by rng."""
     from sklearn.cluster import MiniBatchKMeans
 
-    n = len(vectors)
+    n = len(rows)
     if n_clusters >= n:
         return np.arange(n, dtype=np.int32)
     sample = np.sort(rng.choice(n, size=min(n, max(256 * n_clusters, 4096), 65536), replace=False))
@@ -71,38 +78,57 @@ def cluster(vectors: FloatArray, n_clusters: int, rng: np.random.Generator) -> n
         n_clusters, batch_size=max(4096, 2 * n_clusters), n_init=1, max_iter=20, init="random",
         random_state=int(rng.integers(2**31)), compute_labels=False, reassignment_ratio=0.01,
     )  # fmt: skip
-    fitted.fit(np.asarray(vectors[sample], dtype=np.float32))
-    return assign_nearest(vectors, np.asarray(fitted.cluster_centers_, dtype=np.float32))
+    fitted.fit(rows.exact(sample).cpu().numpy())
+    return assign_nearest(rows, np.asarray(fitted.cluster_centers_, dtype=np.float32))
 
 
-def assign_nearest(vectors: FloatArray, centres: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
+def assign_nearest(rows: Rows, centres: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
     """Return the nearest centre of each row by Euclidean distance, (n,) int32, block by block."""
-    half_norms = 0.5 * (centres**2).sum(axis=1)
-    assigned = np.empty(len(vectors), dtype=np.int32)
-    for start in range(0, len(vectors), 8192):
-        block = np.asarray(vectors[start : start + 8192], dtype=np.float32)
-        assigned[start : start + len(block)] = (block @ centres.T - half_norms).argmax(axis=1)
+    means = torch.from_numpy(centres).to(rows.device)
+    half_norms = 0.5 * means.square().sum(dim=1)
+    assigned = np.empty(len(rows), dtype=np.int32)
+    for block in rows.blocks(8192):
+        assigned[block] = (rows.exact(block) @ means.T).sub_(half_norms).argmax(dim=1).cpu().numpy()
     return assigned
 
 
-def _typicality(vectors: FloatArray, assigned: IntArray, neighbours: int) -> npt.NDArray[np.float64]:
-    """1 / (mean distance to the nearest members of the own cluster), (n,), higher = more typical."""
+def score_typicality(
+    rows: Rows, assigned: IntArray, neighbours: int, rng: np.random.Generator
+) -> npt.NDArray[np.float64]:
+    """Return 1 / (mean distance to the nearest members of the own cluster), (n,), higher = more typical.
+
+    Exact in clusters of up to EXACT_MEMBERS. In a larger one every row gets a lower bound, from a sample of the
+    members, and the rows with the highest bounds their exact value: those that can be picked at all.
+    """
     typicality = np.zeros(len(assigned))
     order = np.argsort(assigned, kind="stable")
     for members in np.split(order, np.flatnonzero(np.diff(assigned[order])) + 1):
-        k = min(neighbours, len(members) // 2)
-        if k == 0:
+        if len(members) <= EXACT_MEMBERS:
+            typicality[members] = _typicality(rows, members, members, min(neighbours, len(members) // 2))
             continue
-        for block in np.array_split(members, len(members) // 4096 + 1):
-            distance = _distances(vectors[block], vectors[members])
-            nearest = np.partition(distance, k, axis=1)[:, 1 : k + 1]  # column 0 is the row itself
-            typicality[block] = 1.0 / (nearest.mean(axis=1) + 1e-5)
+        sample = np.sort(rng.choice(members, SAMPLED_MEMBERS, replace=False))
+        typicality[members] = _typicality(rows, members, sample, neighbours)
+        best = np.sort(members[np.argsort(-typicality[members], kind="stable")[:SAMPLED_MEMBERS]])
+        typicality[best] = _typicality(rows, best, members, neighbours)
     return typicality
 
 
-def _distances(left: FloatArray, right: FloatArray) -> npt.NDArray[np.float32]:
-    product = np.asarray(left, dtype=np.float32) @ np.asarray(right, dtype=np.float32).T
-    return np.asarray(np.sqrt(np.maximum(2.0 - 2.0 * product, 0.0)), dtype=np.float32)
+def _typicality(rows: Rows, some: IntArray, members: IntArray, k: int) -> npt.NDArray[np.float32]:
+    """1 / (mean distance of ``some`` rows to their k nearest among ``members``, themselves left out)."""
+    if k == 0:
+        return np.zeros(len(some), dtype=np.float32)
+    others = rows.exact(members)
+    typicality = np.empty(len(some), dtype=np.float32)
+    step = max(1, BLOCK_VALUES // len(members))
+    for start in range(0, len(some), step):
+        here = some[start : start + step]
+        cosine = rows.exact(here) @ others.T
+        at = np.searchsorted(members, here).clip(max=len(members) - 1)
+        own = np.flatnonzero(members[at] == here)
+        cosine[torch.from_numpy(own), torch.from_numpy(at[own])] = -2.0
+        nearest = (2.0 - 2.0 * cosine.topk(k, dim=1, sorted=False).values).clamp_(min=0.0).sqrt_()
+        typicality[start : start + step] = 1.0 / (nearest.mean(dim=1).cpu().numpy() + 1e-5)
+    return typicality
 
 
 def _queues(assigned: IntArray, score: FloatArray, open_rows: npt.NDArray[np.bool_]) -> dict[int, IntArray]:
@@ -129,16 +155,16 @@ def _round_robin(tally: Tally, queues: list[IntArray], gain: FloatArray) -> None
         waiting = still
 
 
-def _average_linkage(vectors: FloatArray, n_clusters: int, rng: np.random.Generator) -> npt.NDArray[np.int32]:
+def _average_linkage(rows: Rows, n_clusters: int, rng: np.random.Generator) -> npt.NDArray[np.int32]:
     """Average-linkage clusters of a sample of up to 2,000 rows; every row joins the nearest cluster mean."""
     from scipy.cluster.hierarchy import fcluster, linkage
 
-    n = len(vectors)
+    n = len(rows)
     if n < 2 or n_clusters < 2:
         return np.zeros(n, dtype=np.int32)
     sample = np.sort(rng.choice(n, size=min(n, 2000), replace=False))
-    rows = np.asarray(vectors[sample], dtype=np.float32)
-    tree = linkage(rows, method="average")
+    drawn = rows.exact(sample).cpu().numpy()
+    tree = linkage(drawn, method="average")
     flat = fcluster(tree, t=n_clusters, criterion="maxclust") - 1
-    centres = np.stack([rows[flat == part].mean(axis=0) for part in range(flat.max() + 1)])
-    return assign_nearest(vectors, centres)
+    centres = np.stack([drawn[flat == part].mean(axis=0) for part in range(flat.max() + 1)])
+    return assign_nearest(rows, centres)

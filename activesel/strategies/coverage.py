@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from activesel.density import pool_density
 from activesel.records import KnnGraph, Picks, Pool
 from activesel.strategies.clusters import cluster
-from activesel.strategies.greedy import cover, kernel_matrix
+from activesel.strategies.greedy import cover
+from activesel.strategies.links import Kernel, Links
 from activesel.strategies.registry import strategy
 from activesel.strategies.tally import Tally
+from activesel.tensors import Rows
+
+BLOCK_LABELLED = 4096
 
 
 @strategy("default", needs=("graph",), uses=("probs", "uncertainty"), lead="covers a thinly known region")
@@ -31,10 +36,10 @@ def pick_sparse_unsure_coverage(
     temperature: > 1 flattens over-confident probabilities before the margin is taken.
     """
     graph = _need_graph(pool)
-    density = pool_density(pool.vectors, graph, bandwidth, rng)
+    density = pool_density(pool.vectors, graph, bandwidth, rng, pool.device)
     weight = _margin_weight(pool, temperature) / density**density_power
-    kernel = _gaussian(graph, bandwidth)
-    return cover(kernel_matrix(graph, kernel, pool.n), weight, pool.labelled, Tally(pool, budget), rng)
+    links = Links(graph, _gaussian(bandwidth), pool.device)
+    return cover(links, weight, pool.labelled, Tally(pool, budget), rng)
 
 
 @strategy("max-herding", needs=("graph",), lead="covers images that nothing covered yet")
@@ -45,8 +50,8 @@ def pick_max_herding(pool: Pool, budget: float, rng: np.random.Generator, *, ban
     vectors, over the k nearest neighbours of each image.
     """
     graph = _need_graph(pool)
-    matrix = kernel_matrix(graph, _gaussian(graph, bandwidth**2), pool.n)
-    return cover(matrix, np.ones(pool.n), pool.labelled, Tally(pool, budget), rng)
+    links = Links(graph, _gaussian(bandwidth**2), pool.device)
+    return cover(links, np.ones(pool.n), pool.labelled, Tally(pool, budget), rng)
 
 
 @strategy(
@@ -64,10 +69,10 @@ def pick_uncertainty_herding(pool: Pool, budget: float, rng: np.random.Generator
     """
     graph = _need_graph(pool)
     bandwidth = _adaptive_bandwidth(pool, graph)
-    matrix = kernel_matrix(graph, _gaussian(graph, bandwidth**2), pool.n)
+    links = Links(graph, _gaussian(bandwidth**2), pool.device)
     weight = _margin_weight(pool, temperature)
     weight[pool.labelled] = 0.0
-    return cover(matrix, weight, pool.labelled, Tally(pool, budget), rng)
+    return cover(links, weight, pool.labelled, Tally(pool, budget), rng)
 
 
 @strategy("facility-location", needs=("graph",), lead="represents images that nothing represented yet")
@@ -77,8 +82,8 @@ def pick_facility_location(pool: Pool, budget: float, rng: np.random.Generator) 
     Facility location on cosine similarities of the k nearest neighbours, negative ones as 0.
     """
     graph = _need_graph(pool)
-    matrix = kernel_matrix(graph, np.maximum(graph.similarity, 0.0), pool.n)
-    return cover(matrix, np.ones(pool.n), pool.labelled, Tally(pool, budget), rng)
+    links = Links(graph, lambda cosine: cosine.clamp(min=0.0), pool.device)
+    return cover(links, np.ones(pool.n), pool.labelled, Tally(pool, budget), rng)
 
 
 @strategy("probcover", needs=("graph",), lead="its ball covers images that nothing covered yet")
@@ -93,10 +98,10 @@ def pick_probcover(
     """
     graph = _need_graph(pool)
     n_pseudo = n_clusters or (pool.probs.shape[1] if pool.probs is not None else 10)
-    threshold = _purity_threshold(graph, cluster(pool.vectors, n_pseudo, rng), purity)
-    ball = (graph.similarity >= threshold).astype(np.float32)
+    threshold = _purity_threshold(graph, cluster(Rows(pool.vectors, pool.device), n_pseudo, rng), purity)
+    links = Links(graph, lambda cosine: (cosine >= threshold).float(), pool.device)
     note = f"ball radius {np.sqrt(max(0.0, 2 - 2 * threshold)):.3f}"
-    return cover(kernel_matrix(graph, ball, pool.n), np.ones(pool.n), pool.labelled, Tally(pool, budget), rng, note)
+    return cover(links, np.ones(pool.n), pool.labelled, Tally(pool, budget), rng, note)
 
 
 def _need_graph(pool: Pool) -> KnnGraph:
@@ -104,10 +109,13 @@ def _need_graph(pool: Pool) -> KnnGraph:
     return pool.graph
 
 
-def _gaussian(graph: KnnGraph, scale: float) -> npt.NDArray[np.float32]:
-    """exp(-|x - y|^2 / scale) along the edges, (n, k), from cosines of unit rows."""
-    squared = np.maximum(2.0 - 2.0 * graph.similarity, 0.0)
-    return np.asarray(np.exp(-squared / scale), dtype=np.float32)
+def _gaussian(scale: float) -> Kernel:
+    """cosines of unit rows -> exp(-|x - y|^2 / scale)"""
+
+    def kernel(cosine: torch.Tensor) -> torch.Tensor:
+        return torch.exp((2.0 - 2.0 * cosine).clamp_(min=0.0) / -scale)
+
+    return kernel
 
 
 def _margin_weight(pool: Pool, temperature: float) -> npt.NDArray[np.float64]:
@@ -124,10 +132,19 @@ def _adaptive_bandwidth(pool: Pool, graph: KnnGraph) -> float:
     floor = max(float(np.quantile(nearest, 0.1)), 1e-3)
     if len(pool.labelled) < 2:
         return 1.0
-    known = np.asarray(pool.vectors[pool.labelled], dtype=np.float32)
-    cosine = known @ known.T
-    np.fill_diagonal(cosine, -1.0)
-    return max(floor, float(np.sqrt(max(0.0, 2.0 - 2.0 * float(cosine.max())))))
+    return max(floor, float(np.sqrt(2.0 - 2.0 * _largest_cosine(pool))))
+
+
+def _largest_cosine(pool: Pool) -> float:
+    """Return the largest cosine between two labelled rows, in blocks."""
+    rows = Rows(pool.vectors, pool.device)
+    known = rows.exact(pool.labelled)
+    largest = -1.0
+    for start in range(0, len(known), BLOCK_LABELLED):
+        cosine = known[start : start + BLOCK_LABELLED] @ known.T
+        cosine.diagonal(start).fill_(-1.0)
+        largest = max(largest, float(cosine.max()))
+    return min(largest, 1.0)
 
 
 def _purity_threshold(graph: KnnGraph, pseudo: npt.NDArray[np.int32], purity: float) -> float:

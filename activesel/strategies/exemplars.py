@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
-from activesel.records import Picks, Pool
+from activesel.records import IntArray, Picks, Pool
 from activesel.strategies.registry import strategy
 from activesel.strategies.tally import Tally
+from activesel.tensors import Rows
 
 Floats = npt.NDArray[np.float32]
+ACTIVE_ROWS = 4096  # rows with the largest gains, kept exact at a time
 
 
 @strategy("exemplars", needs=("exemplars",), lead="like an exemplar")
@@ -22,46 +26,51 @@ def pick_like_exemplars(pool: Pool, budget: float, rng: np.random.Generator, *, 
     """
     assert pool.exemplars is not None
     similarity = _similarity(pool)
-    best_exemplar = similarity.max(axis=1)
     tally = Tally(pool, budget)
-    served = np.zeros(similarity.shape[1], dtype=np.float32)
-    # Stale gains only shrink, so a row is re-evaluated only when it reaches the top (lazy greedy, Minoux 1978).
-    gain = similarity.sum(axis=1) + relevance * best_exemplar
-    gain[~tally.open] = -np.inf
+    state = tally.resume()
+    served = np.zeros(similarity.shape[1], dtype=np.float32) if state is None else state["served"].copy()
+    relevant = relevance * similarity.max(axis=1)
+    gain = similarity.sum(axis=1) + relevant if state is None else state["gain"].copy()
     while not tally.full:
-        row = _lazy_best(gain, similarity, served, relevance * best_exemplar, tally.rate)
-        closed = tally.take(row, float(gain[row]))
-        served = np.maximum(served, similarity[row])
-        gain[closed] = -np.inf
+        # Stale gains only shrink, so a row is looked at again only when it is among the largest (Minoux 1978).
+        score = np.where(tally.open, gain * tally.rate, -np.inf)
+        size = min(ACTIVE_ROWS, len(score))
+        cut = np.partition(score, -size)[-size]
+        active = np.flatnonzero(tally.open & (score >= cut))
+        _pick_among(active, cut, tally, _Served(similarity, relevant, gain, served))
     return tally.picks()
 
 
+@dataclass(frozen=True)
+class _Served:
+    """similarity: (n, q). relevant: (n,). gain: (n,) upper bounds and served: (q,) each exemplar's best pick change."""
+
+    similarity: Floats
+    relevant: Floats
+    gain: Floats
+    served: Floats
+
+
+def _pick_among(active: IntArray, cut: float, tally: Tally, state: _Served) -> None:
+    """Pick the best of ``active`` rows, equal ones by row number, until it falls below ``cut``."""
+    near, relevant, rate = state.similarity[active], state.relevant[active], tally.rate[active]
+    while not tally.full:
+        state.gain[active] = np.maximum(near - state.served, 0.0).sum(axis=1) + relevant
+        tally.checkpoint(lambda: {"gain": state.gain, "served": state.served})
+        score = np.where(tally.open[active], state.gain[active] * rate, -np.inf)
+        best = int(score.argmax())
+        if score[best] < cut or not tally.open[active[best]]:
+            return
+        tally.take(int(active[best]), float(state.gain[active[best]]))
+        np.maximum(state.served, near[best], out=state.served)
+
+
 def _similarity(pool: Pool) -> Floats:
+    """(1 + cosine) / 2 of every row to every exemplar, (n, q)."""
     assert pool.exemplars is not None
-    queries = np.asarray(pool.exemplars, dtype=np.float32).T
-    blocks = [np.asarray(pool.vectors[start : start + 16384], dtype=np.float32) @ queries
-              for start in range(0, pool.n, 16384)]  # fmt: skip
-    return np.asarray((1.0 + np.concatenate(blocks)) / 2.0, dtype=np.float32)
-
-
-def _lazy_best(
-    gain: Floats,
-    similarity: Floats,
-    served: Floats,
-    relevance: Floats,
-    rate: Floats,
-    block: int = 256,
-) -> int:
-    """Refresh the largest stale gains, a block at a time, until the best of them beats every stale bound."""
-    size = min(block, len(gain))
-    while True:
-        bound = gain * rate
-        order = np.argpartition(-bound, min(size, len(gain) - 1))
-        outside = bound[order[size]] if size < len(gain) else -np.inf
-        top = order[:size][np.isfinite(gain[order[:size]])]
-        gain[top] = np.maximum(similarity[top] - served, 0.0).sum(axis=1) + relevance[top]
-        fresh = gain[top] * rate[top]
-        best = fresh.max()
-        if best >= outside:
-            return int(top[fresh == best].min())
-        size = min(2 * size, len(gain))
+    rows = Rows(pool.vectors, pool.device)
+    queries = Rows(pool.exemplars, pool.device).exact(slice(None)).T
+    similarity = np.empty((pool.n, queries.shape[1]), dtype=np.float32)
+    for block in rows.blocks():
+        similarity[block] = (rows.exact(block) @ queries).add_(1.0).mul_(0.5).cpu().numpy()
+    return similarity

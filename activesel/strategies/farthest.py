@@ -6,13 +6,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from activesel.records import FloatArray, IntArray, Picks, Pool
+from activesel.journal import State
+from activesel.records import IntArray, Picks, Pool
 from activesel.strategies.registry import strategy
 from activesel.strategies.tally import Tally
-from activesel.tensors import to_tensor
+from activesel.tensors import ROUGH_ERROR, Rows
 
-ACTIVE_ROWS = 4096  # rows kept exact at a time: 4 MB at d = 256, stays in the cache
-BLOCK_ROWS = 16384
+ROUGH_ROWS = 16384  # rows with the largest bounds, loaded at a time: 8 MB at d = 256
+EXACT_ROWS = 1024  # of them, rows whose distances to each other are known: 4 MB
+BLOCK_CENTRES = 4096
 
 
 @strategy("k-center", lead="far from every known image")
@@ -39,17 +41,26 @@ def pick_farthest_unsure(pool: Pool, budget: float, rng: np.random.Generator, *,
 def _farthest_first(pool: Pool, budget: float, rng: np.random.Generator, weight: npt.NDArray[np.float32]) -> Picks:
     """Exact greedy with lazy bounds: a distance computed once can only shrink, so an old one is an upper bound.
 
-    Keep the rows with the largest bounds exact, pick among them while their best beats every bound outside, refresh.
+    Three tiers. All rows have a bound. The rows with the largest bounds are caught up with all centres in one rough
+    product. The best of those get exact distances, also to each other, and picks are made among them while their best
+    certainly beats every bound below: no product at all per pick.
     """
     tally = Tally(pool, budget)
     weight = weight * tally.rate
-    reach = _Reach(pool)
-    if len(pool.labelled) == 0 and not tally.full:
+    reach = _Reach(Rows(pool.vectors, pool.device), pool.labelled)
+    state = tally.resume()
+    if state is not None:
+        reach.restore(state, tally.rows)
+    elif len(pool.labelled):
+        reach.meet_labelled()
+    elif not tally.full:
         first = _first_row(tally, weight, rng)
         tally.take(first, float("inf"))
-        reach.add_centre(first)
+        reach.add_centres(tally.rows)
+    factor = torch.from_numpy(weight).to(reach.device)
     while not tally.full:
-        _pick_from_active(tally, reach, weight)
+        tally.checkpoint(reach.state)
+        _pick_from_top(tally, reach, factor)
     return tally.picks()
 
 
@@ -59,76 +70,111 @@ def _first_row(tally: Tally, weight: npt.NDArray[np.float32], rng: np.random.Gen
     return int(rng.choice(np.flatnonzero(tally.open & (weight >= heaviest))))
 
 
-def _pick_from_active(tally: Tally, reach: _Reach, weight: npt.NDArray[np.float32]) -> None:
-    """Make exact the rows with the largest bounds and pick among them while they certainly hold the maximum."""
-    score = np.where(tally.open, weight * reach.bound, -1.0)
-    active, outside = _split_top(score)
-    reach.catch_up(active)
-    vectors = reach.block(active)
-    distance = torch.from_numpy(reach.bound[active])
-    factor = torch.from_numpy(weight[active])
-    alive = torch.from_numpy(tally.open[active])
+def _pick_from_top(tally: Tally, reach: _Reach, factor: torch.Tensor) -> None:
+    """Catch up the rows with the largest bounds, and pick among them until a row outside might be farther."""
+    is_open = torch.from_numpy(tally.open).to(reach.device)
+    top, outside = _split_top(torch.where(is_open, factor * reach.bound, -1.0), ROUGH_ROWS)
+    rough = reach.rows.rough(top)
     while not tally.full:
-        exact = torch.where(alive, factor * distance, -1.0)
-        best = int(exact.argmax())
-        if exact[best] < outside or not alive[best]:
+        reach.catch_up_roughly(top, rough)
+        is_open = torch.from_numpy(tally.open).to(reach.device)[top]
+        best, rest = _split_top(torch.where(is_open, factor[top] * reach.bound[top], -1.0), EXACT_ROWS)
+        n_before = len(tally)
+        _pick_exactly(tally, reach, factor, top[best], max(rest, outside))
+        if len(tally) == n_before and rest <= outside:
+            return
+
+
+def _pick_exactly(tally: Tally, reach: _Reach, factor: torch.Tensor, active: torch.Tensor, outside: float) -> None:
+    """Make the distances of ``active`` rows exact and pick while their best is at least ``outside``."""
+    distance, between = reach.catch_up_exactly(active)
+    rows, weight = active.cpu().numpy(), factor[active].cpu().numpy()
+    alive = tally.open[rows]
+    picked: list[int] = []
+    while not tally.full:
+        score = np.where(alive, weight * distance, -1.0)
+        best = int(score.argmax())
+        if score[best] < outside or not alive[best]:
             break
-        row = int(active[best])
-        tally.take(row, float(distance[best]))
-        reach.add_centre(row)
-        distance = torch.minimum(distance, _distance(vectors, vectors[best : best + 1])[:, 0])
-        alive = torch.from_numpy(tally.open[active])
-    reach.settle(active, distance.numpy())
+        closed = tally.take(int(rows[best]), float(distance[best]))
+        picked.append(int(rows[best]))
+        np.minimum(distance, between[best], out=distance)
+        alive[best] = False
+        if len(closed) > 1:
+            alive = tally.open[rows]
+    reach.add_centres(np.array(picked, dtype=np.int64))
+    reach.settle(active, torch.from_numpy(distance))
 
 
-def _split_top(score: FloatArray) -> tuple[IntArray, float]:
-    """Return the ACTIVE_ROWS rows with the largest scores in row order, and the largest score among the others."""
-    if len(score) <= ACTIVE_ROWS:
-        return np.arange(len(score)), -1.0
-    cut = np.argpartition(-score, ACTIVE_ROWS)
-    return np.sort(cut[:ACTIVE_ROWS]), float(score[cut[ACTIVE_ROWS]])
+def _split_top(score: torch.Tensor, size: int) -> tuple[torch.Tensor, float]:
+    """Return the positions of the ``size`` largest scores, ascending, and the largest score among the others."""
+    if len(score) <= size:
+        return torch.arange(len(score), device=score.device), -1.0
+    values, order = torch.topk(score, size + 1)
+    return order[:-1].sort().values, float(values[-1])
 
 
 class _Reach:
-    """Upper bounds of each row's distance to its nearest centre (labelled or picked), and how stale each is."""
+    """What is known of each row's distance to its nearest centre, labelled or picked.
 
-    def __init__(self, pool: Pool) -> None:
-        self._vectors = pool.vectors
-        self._centres: list[int] = []
-        self._seen = np.zeros(pool.n, dtype=np.int32)  # how many picked centres each bound has met
-        self.bound = np.full(pool.n, np.float32(2.0))  # the diameter of the unit sphere
-        if len(pool.labelled):
-            self._meet_labelled(pool.labelled)
+    bound: (n,) never below the true distance; it has met the first ``met`` centres, roughly or exactly.
+    exact: (n,) the true distance to the first ``met_exactly`` centres.
+    """
 
-    def block(self, rows: IntArray) -> torch.Tensor:
-        return to_tensor(self._vectors[rows])
+    def __init__(self, rows: Rows, labelled: IntArray) -> None:
+        self.rows, self.device = rows, rows.device
+        self._vectors = rows.exact(labelled)
+        self.bound = torch.full((len(rows),), 2.0, device=self.device)  # the diameter of the unit sphere
+        self._exact = self.bound.clone()
+        self._met = torch.zeros(len(rows), dtype=torch.int32, device=self.device)
+        self._met_exactly = torch.zeros_like(self._met)
 
-    def add_centre(self, row: int) -> None:
-        self._centres.append(row)
+    def meet_labelled(self) -> None:
+        for block in self.rows.blocks():
+            every = torch.arange(block.start, block.stop, device=self.device)
+            self.catch_up_roughly(every, self.rows.rough(block))
 
-    def catch_up(self, rows: IntArray) -> None:
-        """Make the bounds of ``rows`` exact: one matrix product with all centres that any of them has not met."""
-        pending = np.array(self._centres[int(self._seen[rows].min()) :], dtype=np.int64)
+    def state(self) -> State:
+        kept = {"bound": self.bound, "exact": self._exact, "met": self._met, "met_exactly": self._met_exactly}
+        return {name: values.cpu().numpy() for name, values in kept.items()}
+
+    def restore(self, state: State, picked: IntArray) -> None:
+        kept = (torch.tensor(state[name], device=self.device) for name in ("bound", "exact", "met", "met_exactly"))
+        self.bound, self._exact, self._met, self._met_exactly = kept
+        self.add_centres(picked)
+
+    def add_centres(self, rows: IntArray) -> None:
+        self._vectors = torch.cat((self._vectors, self.rows.exact(rows)))
+
+    def catch_up_roughly(self, rows: torch.Tensor, rough: torch.Tensor) -> None:
+        """Lower the bounds of ``rows``, whose vectors are ``rough``, by the centres that any of them has not met."""
+        pending = self._vectors[int(self._met[rows].min()) :]
         if len(pending):
-            nearest = _distance(self.block(rows), self.block(pending)).amin(dim=1).numpy()
-            self.bound[rows] = np.minimum(self.bound[rows], nearest)
-        self._seen[rows] = len(self._centres)
+            farthest = _distance(_largest_product(rough, pending.bfloat16()).float() - ROUGH_ERROR)
+            self.bound[rows] = torch.minimum(self.bound[rows], farthest)
+            self._met[rows] = len(self._vectors)
 
-    def settle(self, rows: IntArray, distance: npt.NDArray[np.float32]) -> None:
+    def catch_up_exactly(self, rows: torch.Tensor) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Return the distances of ``rows`` to their nearest centres (r,) and to each other (r, r)."""
+        vectors = self.rows.exact(rows)
+        pending = self._vectors[int(self._met_exactly[rows].min()) :]
+        distance = self._exact[rows]
+        if len(pending):
+            distance = torch.minimum(distance, _distance(_largest_product(vectors, pending)))
+        return distance.cpu().numpy(), _distance(vectors @ vectors.T).cpu().numpy()
+
+    def settle(self, rows: torch.Tensor, distance: torch.Tensor) -> None:
         """Store exact distances of ``rows`` to all centres so far."""
-        self.bound[rows] = distance
-        self._seen[rows] = len(self._centres)
-
-    def _meet_labelled(self, labelled: IntArray) -> None:
-        known = self.block(labelled)
-        for start in range(0, len(self.bound), BLOCK_ROWS):
-            rows = self.block(np.arange(start, min(start + BLOCK_ROWS, len(self.bound))))
-            for chunk in torch.split(known, 4096):
-                near = _distance(rows, chunk).amin(dim=1).numpy()
-                here = self.bound[start : start + len(near)]
-                np.minimum(here, near, out=here)
+        self.bound[rows] = self._exact[rows] = distance.to(self.device)
+        self._met[rows] = self._met_exactly[rows] = len(self._vectors)
 
 
-def _distance(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Euclidean distances between unit rows: (a, d), (b, d) -> (a, b)."""
-    return (2.0 - 2.0 * (left @ right.T)).clamp_(min=0.0).sqrt_()
+def _largest_product(rows: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
+    """Return each row's largest product with a centre, (r,), centres in blocks."""
+    largest = [(rows @ chunk.T).amax(dim=1) for chunk in torch.split(centres, BLOCK_CENTRES)]
+    return torch.stack(largest).amax(dim=0)
+
+
+def _distance(cosine: torch.Tensor) -> torch.Tensor:
+    """Turn cosines of unit rows into Euclidean distances."""
+    return (2.0 - 2.0 * cosine).clamp_(min=0.0).sqrt_()

@@ -3,86 +3,106 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
-from scipy.sparse import csr_matrix
+import torch
 
-from activesel.records import FloatArray, IntArray, KnnGraph, Picks
+from activesel.journal import State
+from activesel.records import FloatArray, IntArray, Picks
+from activesel.strategies.links import Edges, Links
 from activesel.strategies.tally import Tally, fill_at_random
+from activesel.tensors import one_thread
 
-Weights = npt.NDArray[np.float64]
-
-
-def kernel_matrix(graph: KnnGraph, kernel: npt.NDArray[np.float32], n: int) -> csr_matrix:
-    """Return the symmetric (n, n) matrix of kernel values along graph edges, 1 on the diagonal.
-
-    kernel: (n, k) values 0..1 of each edge, 0 = no edge. An edge counts in both directions even where only one end
-    has the other among its k nearest, so that hubs reach all that they are near to.
-    """
-    real = (graph.neighbours >= 0) & (kernel > 0)
-    rows = np.repeat(np.arange(n, dtype=np.int32), real.sum(axis=1))
-    one_way = csr_matrix((kernel[real], (rows, graph.neighbours[real])), shape=(n, n), dtype=np.float32)
-    one_way.setdiag(1.0)
-    both: csr_matrix = one_way.maximum(one_way.T).tocsr()
-    both.sort_indices()
-    return both
+ACTIVE_ROWS = 16384  # rows with the largest gains, looked at for each pick
+BLOCK_ROWS = 8192
+LEAST_GAIN = 1e-12
 
 
 def cover(
-    matrix: csr_matrix, weight: FloatArray, labelled: IntArray, tally: Tally, rng: np.random.Generator, *notes: str
+    links: Links, weight: FloatArray, labelled: IntArray, tally: Tally, rng: np.random.Generator, *notes: str
 ) -> Picks:
-    """Pick greedily the row x with the largest sum_i weight_i * max(matrix[x, i] - covered_i, 0).
+    """Pick greedily the row x with the largest sum_i weight_i * max(kernel(x, i) - covered_i, 0).
 
     covered_i is the largest kernel value between i and a labelled or picked row. The objective is monotone submodular,
     so greedy reaches at least 1 - 1/e of the optimum (Nemhauser et al. 1978). Gains are kept exact: a pick touches only
-    its neighbours' neighbours. Time O(nnz + b (k^2 + n)), memory O(nnz).
+    its neighbours' neighbours; and since gains only shrink, the largest are set apart once and for many picks.
+    Time O(nnz + b k^2), memory O(n) beside the links. Weights and gains are float64, n of each; kernels float32.
     Once nothing is left to gain, the rest of the budget is drawn at random, and a note says so.
     """
-    coverage = _Coverage(matrix, np.asarray(weight, dtype=np.float64))
-    for row in labelled:
-        coverage.add(int(row))
-    gain = coverage.all_gains()
-    gain[~tally.open] = -np.inf
-    rate, uniform = tally.rate.astype(np.float64), bool(np.ptp(tally.rate) == 0)
+    coverage = _Coverage(links, weight, tally.resume() or labelled)
+    rate = torch.from_numpy(tally.rate.astype(np.float64)).to(links.device)
     while not tally.full:
-        best = int(np.argmax(gain if uniform else gain * rate))
-        if gain[best] <= 1e-12:
+        is_open = torch.from_numpy(tally.open).to(links.device)
+        score = torch.where(is_open, coverage.gain * rate, -1.0)
+        # Every row at the cut is taken along, so which rows are active never decides between equal ones.
+        cut = float(torch.topk(score, min(ACTIVE_ROWS, len(score))).values[-1])
+        with one_thread():
+            is_covered = not _pick_among((score >= cut).nonzero().ravel(), cut, coverage, rate, tally)
+        if is_covered:
             n_random = fill_at_random(tally, rng)
             return tally.picks(*notes, f"the pool is covered after {len(tally) - n_random} picks; the rest is random")
-        closed = tally.take(best, gain[best])
-        coverage.add(best, gain)
-        gain[closed] = -np.inf
     return tally.picks(*notes)
 
 
+def _pick_among(active: torch.Tensor, cut: float, coverage: _Coverage, rate: torch.Tensor, tally: Tally) -> bool:
+    """Pick the best of ``active`` rows until it falls below ``cut``; False once there is nothing to gain."""
+    rows, factor = active.cpu().numpy(), rate[active]
+    is_open = torch.from_numpy(tally.open[rows]).to(active.device)
+    while not tally.full:
+        tally.checkpoint(coverage.state)
+        score = torch.where(is_open, coverage.gain[active] * factor, -1.0)
+        best = int(score.argmax())
+        gain = float(coverage.gain[active[best]])
+        if not tally.open[rows[best]] or gain <= LEAST_GAIN:
+            return False
+        if float(score[best]) < cut:
+            return True
+        closed = tally.take(int(rows[best]), gain)
+        coverage.add(active[best])
+        is_open[best] = False
+        if len(closed) > 1:
+            is_open = torch.from_numpy(tally.open[rows]).to(active.device)
+    return True
+
+
 class _Coverage:
-    """How well each row is covered, and what each candidate would still add."""
+    """How well each row is covered, and ``gain`` (n,): what each would still add."""
 
-    def __init__(self, matrix: csr_matrix, weight: Weights) -> None:
-        self._starts, self._columns, self._kernel = matrix.indptr, matrix.indices, matrix.data
-        self._weight = weight
-        self._covered = np.zeros(len(weight), dtype=np.float64)
+    def __init__(self, links: Links, weight: FloatArray, known: IntArray | State) -> None:
+        """known: the labelled rows, or the state of a run that was cut short."""
+        self._links = links
+        self._weight = torch.from_numpy(np.asarray(weight, dtype=np.float64)).to(links.device)
+        if isinstance(known, np.ndarray):
+            self._covered, self.gain = self._cover_labelled(known), torch.zeros_like(self._weight)
+            self._add_up_gains()
+        else:
+            self._covered, self.gain = (torch.tensor(known[k], device=links.device) for k in ("covered", "gain"))
 
-    def all_gains(self) -> Weights:
-        """Return the gain of every row, (n,)."""
-        adds = np.maximum(self._kernel - self._covered[self._columns], 0.0) * self._weight[self._columns]
-        return np.asarray(np.add.reduceat(adds, self._starts[:-1]), dtype=np.float64)
+    def state(self) -> State:
+        return {"covered": self._covered.cpu().numpy(), "gain": self.gain.cpu().numpy()}
 
-    def add(self, row: int, gain: Weights | None = None) -> None:
-        """Cover what ``row`` reaches; correct ``gain`` in place for every row whose gain that lowers."""
-        reached = self._columns[self._starts[row] : self._starts[row + 1]]
-        kernel = self._kernel[self._starts[row] : self._starts[row + 1]].astype(np.float64)
-        better = kernel > self._covered[reached]
-        reached, new = reached[better], kernel[better]
+    def _cover_labelled(self, labelled: IntArray) -> torch.Tensor:
+        covered = torch.zeros(self._links.n, dtype=torch.float32, device=self._links.device)
+        for rows in torch.split(torch.as_tensor(labelled, dtype=torch.int64, device=covered.device), BLOCK_ROWS):
+            edges = self._links.of(rows)
+            covered.scatter_reduce_(0, edges.target, edges.kernel, "amax")
+        return covered
+
+    def _add_up_gains(self) -> None:
+        for rows in torch.split(torch.arange(self._links.n, device=self._links.device), BLOCK_ROWS):
+            edges = self._links.of(rows)
+            adds = (edges.kernel - self._covered[edges.target]).clamp_(min=0.0) * self._weight[edges.target]
+            self.gain.index_add_(0, rows[edges.owner], adds)
+
+    def add(self, row: torch.Tensor) -> None:
+        """Cover what ``row`` reaches, and lower the gain of every row that reaches some of it."""
+        reach = self._links.of(row.view(1))
+        better = reach.kernel > self._covered[reach.target]
+        reached, new = reach.target[better], reach.kernel[better]
         old = self._covered[reached]
         self._covered[reached] = new
-        if gain is not None and len(reached):
-            self._lower_gains(gain, reached, old, new)
+        self._lower_gains(self._links.of(reached), self._weight[reached], old, new)
 
-    def _lower_gains(self, gain: Weights, reached: IntArray, old: Weights, new: Weights) -> None:
+    def _lower_gains(self, edges: Edges, weight: torch.Tensor, old: torch.Tensor, new: torch.Tensor) -> None:
         """Each neighbour j of a newly covered i loses weight_i * (max(k_ji - old_i, 0) - max(k_ji - new_i, 0))."""
-        counts = self._starts[reached + 1] - self._starts[reached]
-        offsets = np.repeat(self._starts[reached] - np.concatenate(([0], np.cumsum(counts)[:-1])), counts)
-        edges = np.arange(int(counts.sum())) + offsets
-        kernel = self._kernel[edges]
-        loss = np.maximum(kernel - np.repeat(old, counts), 0.0) - np.maximum(kernel - np.repeat(new, counts), 0.0)
-        np.subtract.at(gain, self._columns[edges], loss * np.repeat(self._weight[reached], counts))
+        before = (edges.kernel - old[edges.owner]).clamp_(min=0.0)
+        after = (edges.kernel - new[edges.owner]).clamp_(min=0.0)
+        self.gain.index_add_(0, edges.target, -(before - after) * weight[edges.owner])

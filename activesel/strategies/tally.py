@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
+from activesel.journal import State
 from activesel.records import BoolArray, FloatArray, IntArray, Picks, Pool, Quota
 
 
@@ -30,6 +33,7 @@ class Tally:
             self._close(np.flatnonzero(self._cost > budget))
         self._n_open = int(self.open.sum())
         self.rate = _rate(self._cost, self.open)
+        self._journal = pool.journal
 
     @property
     def full(self) -> bool:
@@ -49,6 +53,7 @@ class Tally:
         assert self.open[row], f"row {row} is not open"
         self._rows.append(int(row))
         self._gains.append(float(gain))
+        self._journal.advance(1)
         closed: list[IntArray] = [np.array([row], dtype=np.int64)]
         closed += [bound.take(row) for bound in self._bounds]
         closed += self._reserve_for_minimums()
@@ -56,6 +61,24 @@ class Tally:
             self._spent += float(self._cost[row])
             closed.append(np.flatnonzero(self.open & (self._cost > self.budget - self._spent + 1e-9)))
         return self._close(np.concatenate(closed))
+
+    def resume(self) -> State | None:
+        """Book the picks of a run that was cut short and return the state it left, None where there is none."""
+        state = self._journal.read()
+        if state is None:
+            return None
+        for row, gain in zip(state["picked"], state["gains"], strict=True):
+            self.take(int(row), float(gain))
+        return {name: values for name, values in state.items() if name not in ("picked", "gains")}
+
+    def checkpoint(self, state: Callable[[], State]) -> None:
+        """Leave the picks so far and ``state()`` in the journal if it is time to.
+
+        A strategy calls this where its future follows from the picks and that state alone.
+        """
+        if self._journal.is_due():
+            gains = np.array(self._gains, dtype=np.float64)
+            self._journal.write({**state(), "picked": self.rows, "gains": gains})
 
     def picks(self, *notes: str) -> Picks:
         """Return what was booked; a shortfall that the caps caused is said in a note."""

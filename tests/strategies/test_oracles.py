@@ -10,6 +10,7 @@ import pytest
 from activesel.records import FloatArray, Pool
 from activesel.strategies import clusters, coverage, farthest, ranking
 from activesel.strategies.badge import _Gradients
+from activesel.tensors import Rows
 from activesel.uncertainty import score_margin
 from tests.strategies.pools import as_pool, make_pool, run, unit
 
@@ -34,7 +35,8 @@ def plain_k_center(pool: Pool, budget: int, weight: FloatArray, first: int | Non
 @pytest.mark.parametrize("active_rows", [16, 64, 4096])
 @pytest.mark.parametrize("n_labelled", [0, 12])
 def test_k_center_equals_plain_greedy(active_rows: int, n_labelled: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(farthest, "ACTIVE_ROWS", active_rows)
+    monkeypatch.setattr(farthest, "EXACT_ROWS", active_rows)
+    monkeypatch.setattr(farthest, "ROUGH_ROWS", 2 * active_rows)
     pool = make_pool(n=700, n_labelled=n_labelled)
     picks = run("k-center", pool, 90).rows.tolist()
     assert picks == plain_k_center(pool, 90, np.ones(pool.n), picks[0] if n_labelled == 0 else None)
@@ -42,7 +44,7 @@ def test_k_center_equals_plain_greedy(active_rows: int, n_labelled: int, monkeyp
 
 @pytest.mark.parametrize("trust", [0.0, 0.5, 1.0])
 def test_weighted_k_center_equals_plain_greedy(trust: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(farthest, "ACTIVE_ROWS", 32)
+    monkeypatch.setattr(farthest, "EXACT_ROWS", 32)
     pool = make_pool(n=500)
     assert pool.uncertainty is not None
     weight = np.maximum(pool.uncertainty, 1e-6) ** trust
@@ -132,7 +134,7 @@ def test_probcover_with_all_neighbours_covers_like_the_paper(monkeypatch: pytest
 def test_probcover_radius_keeps_the_asked_purity() -> None:
     pool = make_pool(n=300, k=50)
     assert pool.graph is not None
-    pseudo = clusters.cluster(pool.vectors, 6, np.random.default_rng(0))
+    pseudo = clusters.cluster(Rows(pool.vectors), 6, np.random.default_rng(0))
     threshold = coverage._purity_threshold(pool.graph, pseudo, 0.9)
     inside = pool.graph.similarity >= threshold
     pure = ~(inside & (pseudo[pool.graph.neighbours] != pseudo[:, None])).any(axis=1)
@@ -153,8 +155,8 @@ def test_badge_distances_equal_materialised_gradients() -> None:
     one_hot = np.eye(4)[pool.probs.argmax(axis=1)]
     gradients = ((pool.probs - one_hot)[:, :, None] * pool.vectors[:, None, :]).reshape(80, -1).astype(np.float64)
     expected = ((gradients - gradients[7]) ** 2).sum(axis=1)
-    all_rows = _Gradients(pool)
-    distance = all_rows.squared_distance(all_rows.at(slice(7, 8)))[:, 0]
+    gradients = _Gradients(pool)
+    distance = gradients.of(slice(0, pool.n)).squared_distance(gradients.of(np.array([7])))[:, 0]
     assert distance.numpy() == pytest.approx(expected, abs=1e-5)
 
 
@@ -163,7 +165,8 @@ def test_badge_draws_like_plain_k_means_plus_plus() -> None:
     rng = np.random.default_rng(0)
     pool = as_pool(unit(rng.normal(size=(12, 5))), n_classes=3)
     gradients = _Gradients(pool)
-    square = gradients.squared_distance(gradients).numpy().astype(np.float64)
+    every = gradients.of(slice(0, pool.n))
+    square = every.squared_distance(every).numpy().astype(np.float64)
     first = int(gradients.squared_norm.argmax())
     expected = np.zeros(12)
     for second, chance in enumerate(square[first] / square[first].sum()):
