@@ -47,6 +47,9 @@ class SelectionConfig(_Section):
     components: int = Field(ge=0)
     explore: float = Field(ge=0, le=1)
     evaluation: float = Field(ge=0, le=1)
+    device: str = Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    memory_limit: str | None
+    partitions: int = Field(ge=1, le=4096)
 
 
 class ScoresConfig(_Section):

@@ -85,7 +85,7 @@ def _make_pool(request: Request, strategy: Strategy) -> tuple[Pool, list[str]]:
             request.vectors, request.neighbours, seed=derive_seed(request.seed, "graph") % 2**31
         )
     pool = Pool(request.vectors, labelled, candidates, request.classes, probs, mutual_information, uncertainty, graph,
-                request.exemplars, request.quotas, request.cost)  # fmt: skip
+                request.exemplars, request.quotas, request.cost, request.device, request.journal)  # fmt: skip
     return pool, notes
 
 
@@ -222,8 +222,8 @@ def _finish(setting: _Setting, picks: Picks) -> Chosen:
         np.full(len(picks.rows), np.nan), np.full(len(draws.explore), draws.explore_chance),
         np.full(len(draws.evaluation), draws.evaluation_chance),
     ))  # fmt: skip
-    nearest_label = find_nearest(pool.vectors, pool.labelled)[0] if len(pool.labelled) else None
-    nearest_pick, stands_for = find_nearest(pool.vectors, rows)
+    nearest_label = find_nearest(pool.vectors, pool.labelled, pool.device)[0] if len(pool.labelled) else None
+    nearest_pick, stands_for = find_nearest(pool.vectors, rows, pool.device)
     if nearest_label is not None:
         stands_for = np.where(nearest_label > nearest_pick, -1, stands_for).astype(np.int32)
         stands_for[rows] = np.arange(len(rows))

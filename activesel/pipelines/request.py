@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from activesel.index import knn_graph
+from activesel.journal import Journal, NoJournal
 from activesel.records import BoolArray, FloatArray, IntArray, KnnGraph, Quota
 
 
@@ -39,3 +40,5 @@ class Request:
     graph: KnnGraph | None = None
     # (vectors, k, *, seed) -> KnnGraph; called where graph is None and one is needed
     build_graph: Callable[..., KnnGraph] = knn_graph
+    device: str = "cpu"  # where products over the vectors are computed: "cpu" or "cuda"
+    journal: Journal = field(default_factory=NoJournal)  # where the strategy leaves its state, to be taken up again
