@@ -53,7 +53,7 @@ def pool_density(
 
     The graph knows only k neighbours, so it cannot tell a crowd of 100 from one of 100,000; a random reference sample
     can, but misses small groups. The larger of the two is taken.
-    vectors: (n, d) unit rows. Time O(n r d) for r = 2,048 reference rows, in bfloat16: the sum is off by 1 % at most.
+    vectors: (n, d) unit rows. Time O(n r d) for r = 2,048 reference rows, in bfloat16: the sum is off by about 1 %.
     """
     n = len(vectors)
     rows = Rows(vectors, device)

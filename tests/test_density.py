@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from activesel.density import kernel_density, score_density
+from activesel.density import kernel_density, pool_density, score_density
 from activesel.errors import DataError
 from activesel.index import knn_graph
 from activesel.records import KnnGraph
@@ -35,3 +35,13 @@ def test_crowd_is_denser_than_outlier(rng: np.random.Generator) -> None:
 def test_bandwidth_must_be_positive() -> None:
     with pytest.raises(DataError, match="bandwidth"):
         kernel_density(GRAPH, 0)
+
+
+@pytest.mark.parametrize("n", [40, 3000])
+def test_pool_density_is_the_kernel_sum(rng: np.random.Generator, n: int) -> None:
+    """With as many reference rows as the pool has it is the plain sum; with fewer, an estimate of it."""
+    vectors = rng.standard_normal((n, 6)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    plain = np.exp(-np.maximum(2 - 2 * vectors @ vectors.T, 0) / 0.45).sum(axis=1)
+    density = pool_density(vectors, knn_graph(vectors, 5), 0.45, rng)
+    assert density == pytest.approx(plain, rel=0.02 if n <= 2048 else 0.2)

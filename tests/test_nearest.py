@@ -34,3 +34,27 @@ def test_no_anchor() -> None:
 def test_an_anchor_is_nearest_to_itself_even_among_twins() -> None:
     twins = np.repeat(unit(np.eye(2)), 2, axis=0)
     assert find_nearest(twins, np.array([1, 0, 3]))[1].tolist() == [1, 0, 2, 2]
+
+
+@pytest.mark.parametrize("kind", ["random", "copies", "zeros", "near ties"])
+def test_many_anchors_are_searched_roughly_first_and_found_exactly(rng: np.random.Generator, kind: str) -> None:
+    """Above EXACT_UP_TO anchors bfloat16 rules out groups; what is left must be the plain answer, ties included."""
+    vectors = rng.normal(size=(900, 24)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    if kind == "copies":
+        vectors[100:600] = vectors[0]
+    if kind == "zeros":
+        vectors[200:700] = 0
+    if kind == "near ties":  # apart by less than bfloat16 can tell
+        vectors = vectors[:1] + 1e-3 * vectors
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    anchors = rng.permutation(900)[: nearest.EXACT_UP_TO + 150]
+    similarity, position = find_nearest(vectors, anchors)
+    plain = vectors.astype(np.float64) @ vectors[anchors].T.astype(np.float64)
+    np.testing.assert_allclose(similarity, plain.max(axis=1).clip(-1, 1), atol=1e-6)
+    np.testing.assert_allclose(plain[np.arange(900), position], plain.max(axis=1), atol=1e-6)
+    assert (position[anchors] == np.arange(len(anchors))).all()
+    if kind in ("copies", "zeros"):
+        copies = np.setdiff1d(np.arange(900), anchors)
+        first = plain[copies].argmax(axis=1)
+        assert (position[copies] == first).mean() > 0.99  # rounding alone may part equal ones

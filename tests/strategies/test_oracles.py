@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from activesel.records import FloatArray, Pool
-from activesel.strategies import clusters, coverage, farthest, ranking
+from activesel.strategies import badge, clusters, coverage, farthest, ranking
 from activesel.strategies.badge import _Gradients
 from activesel.tensors import Rows
 from activesel.uncertainty import score_margin
@@ -49,6 +49,54 @@ def test_weighted_k_center_equals_plain_greedy(trust: float, monkeypatch: pytest
     assert pool.uncertainty is not None
     weight = np.maximum(pool.uncertainty, 1e-6) ** trust
     assert run("weighted-k-center", pool, 60, trust=trust).rows.tolist() == plain_k_center(pool, 60, weight, None)
+
+
+@pytest.mark.parametrize("kind", ["copies", "zeros", "half precision", "one image"])
+def test_k_center_reaches_the_plain_radius_on_awkward_pools(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ties may fall either way; the distance of every pick, and what is left at the end, may not."""
+    monkeypatch.setattr(farthest, "EXACT_ROWS", 32)
+    monkeypatch.setattr(farthest, "ROUGH_ROWS", 64)
+    vectors = make_pool(n=300).vectors.copy()
+    if kind == "copies":
+        vectors[50:250] = vectors[7]
+    if kind == "zeros":
+        vectors[50:250] = 0
+    if kind == "half precision":
+        vectors = vectors.astype(np.float16)
+    if kind == "one image":
+        vectors = vectors[:1]
+    pool = as_pool(vectors)
+    budget = min(60, pool.n)
+    picks = run("k-center", pool, budget)
+    plain = plain_k_center(pool, budget, np.ones(pool.n), int(picks.rows[0]))
+    distance = np.sqrt(np.maximum(2 - 2 * vectors.astype(float) @ vectors.T.astype(float), 0))
+    for i in range(1, budget):
+        expected = distance[plain[i], plain[:i]].min()
+        assert distance[picks.rows[i], picks.rows[:i]].min() == pytest.approx(expected, abs=2e-3), i
+
+
+def test_typicality_of_a_large_cluster_is_exact_where_it_matters(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = Rows(make_pool(n=500, n_clusters=2).vectors)
+    assigned = np.zeros(500, np.int32)
+    exact = clusters.score_typicality(rows, assigned, 20, np.random.default_rng(0))
+    monkeypatch.setattr(clusters, "EXACT_MEMBERS", 100)
+    monkeypatch.setattr(clusters, "SAMPLED_MEMBERS", 80)
+    monkeypatch.setattr(clusters, "BLOCK_VALUES", 7000)
+    sampled = clusters.score_typicality(rows, assigned, 20, np.random.default_rng(0))
+    assert (sampled <= exact * (1 + 1e-5)).all()
+    top = np.argsort(-exact)[:10]
+    assert sampled[top] == pytest.approx(exact[top], rel=1e-5)
+    assert set(np.argsort(-sampled)[:10]) == set(top)
+
+
+def test_typicality_is_one_over_the_mean_distance() -> None:
+    vectors = make_pool(n=60).vectors
+    assigned = (np.arange(60) % 3).astype(np.int32)
+    scores = clusters.score_typicality(Rows(vectors), assigned, 4, np.random.default_rng(0))
+    distance = np.sqrt(np.maximum(2 - 2 * vectors @ vectors.T, 0))
+    for row in range(60):
+        others = np.sort(distance[row, [j for j in range(60) if j % 3 == row % 3 and j != row]])[:4]
+        assert scores[row] == pytest.approx(1 / (others.mean() + 1e-5), rel=1e-3)
 
 
 def test_k_center_on_four_points_on_a_line() -> None:
@@ -160,8 +208,11 @@ def test_badge_distances_equal_materialised_gradients() -> None:
     assert distance.numpy() == pytest.approx(expected, abs=1e-5)
 
 
-def test_badge_draws_like_plain_k_means_plus_plus() -> None:
-    """Lazy proposals must not bend the odds: the third pick's frequencies against the exact ones."""
+@pytest.mark.parametrize("rough_from", [1, 32])
+def test_badge_draws_like_plain_k_means_plus_plus(rough_from: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lazy proposals and rough bounds must not bend the odds: the third pick's frequencies against the exact ones."""
+    monkeypatch.setattr(badge, "ROUGH_FROM", rough_from)
+    monkeypatch.setattr(badge, "PROPOSALS", 64)
     rng = np.random.default_rng(0)
     pool = as_pool(unit(rng.normal(size=(12, 5))), n_classes=3)
     gradients = _Gradients(pool)

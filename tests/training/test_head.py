@@ -119,7 +119,7 @@ def test_memory_mapped_half_precision_in_blocks(tmp_path: Path, monkeypatch: pyt
     head = fit_head(vectors, classes, 3)
     np.save(tmp_path / "v.npy", vectors.astype(np.float16))
     whole = head.probabilities(vectors)
-    monkeypatch.setattr(head_module, "BLOCK_VALUES", 16 * 7)
+    monkeypatch.setattr(head_module, "BLOCK_ROWS", 7)
     blockwise = head.probabilities(np.load(tmp_path / "v.npy", mmap_mode="r"))
     assert blockwise == pytest.approx(whole, abs=5e-3)
     assert blockwise.dtype == np.float32
