@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     import torch
 
 BLOCK_ROWS = 16384
-# Of a product of unit rows in bfloat16: three roundings (both factors, result) to 8 bits, 2**-9 each, with some reserve.
+RELEASE_BLOCKS = 64
+# Of a product of unit rows in bfloat16: three roundings (both factors, result) to 8 bits, 2**-9 each, and some reserve.
 ROUGH_ERROR = 0.0065
 
 
@@ -52,6 +54,7 @@ class Rows:
     def __init__(self, vectors: npt.NDArray[Any] | torch.Tensor, device: str = "cpu") -> None:
         import torch
 
+        self._mapped = _find_map(vectors)
         if isinstance(vectors, np.ndarray):
             with warnings.catch_warnings():  # about read-only arrays: nothing here writes to them
                 warnings.simplefilter("ignore", UserWarning)
@@ -70,7 +73,7 @@ class Rows:
         return self._values.device
 
     def exact(self, rows: slice | npt.NDArray[np.integer[Any]] | torch.Tensor) -> torch.Tensor:
-        """Return some rows as (r, d) float32."""
+        """Return some rows as (r, d) float32: the pool's own memory where it can be, so never changed in place."""
         return self._take(rows).float()
 
     def rough(self, rows: slice | npt.NDArray[np.integer[Any]] | torch.Tensor) -> torch.Tensor:
@@ -78,9 +81,13 @@ class Rows:
         return self._take(rows).bfloat16()
 
     def blocks(self, step: int = BLOCK_ROWS) -> Iterator[slice]:
-        """Yield slices that cover all rows."""
-        for start in range(0, len(self), step):
+        """Yield slices that cover all rows; a memory map's pages are given back every few blocks."""
+        for number, start in enumerate(range(0, len(self), step), start=1):
             yield slice(start, min(start + step, len(self)))
+            if self._mapped is not None and number % RELEASE_BLOCKS == 0:
+                self._mapped.madvise(mmap.MADV_DONTNEED)
+        if self._mapped is not None:
+            self._mapped.madvise(mmap.MADV_DONTNEED)
 
     def _take(self, rows: slice | npt.NDArray[np.integer[Any]] | torch.Tensor) -> torch.Tensor:
         import torch
@@ -89,3 +96,13 @@ class Rows:
             return self._values[rows]
         index = torch.as_tensor(rows, dtype=torch.int64, device=self._values.device)
         return self._values.index_select(0, index)
+
+
+def _find_map(vectors: object) -> mmap.mmap | None:
+    """Return the map of the file that an array lies in, None where it lies in memory."""
+    while isinstance(vectors, np.ndarray):
+        found = getattr(vectors, "_mmap", None)
+        if isinstance(found, mmap.mmap):
+            return found
+        vectors = vectors.base
+    return None

@@ -35,6 +35,19 @@ def test_a_read_only_memory_map_is_taken_as_it_is(tmp_path: Path) -> None:
     assert rows.exact(slice(1, 2)).tolist() == [[0, 1, 0, 0]]
 
 
+def test_a_memory_map_read_block_by_block_stays_on_disk(tmp_path: Path) -> None:
+    """What was read is given back, or a pool of 10 million would count as resident; and it can be read again."""
+    np.save(tmp_path / "v.npy", np.ones((1 << 15, 256), dtype=np.float16))
+    mapped = np.load(tmp_path / "v.npy", mmap_mode="r")
+    rows = Rows(mapped[: 1 << 14])
+    for _ in range(2):
+        assert sum(float(rows.exact(block).sum()) for block in rows.blocks(1024)) == (1 << 14) * 256
+        resident = [line for line in Path("/proc/self/smaps").read_text().split("\n\n") for line in line.splitlines()]
+        at = next(i for i, line in enumerate(resident) if line.endswith("v.npy"))
+        assert int(next(line for line in resident[at:] if line.startswith("Rss:")).split()[1]) < 1024
+    assert Rows(np.ones((3, 2)))._mapped is None
+
+
 def test_a_tensor_is_taken_as_it_is() -> None:
     vectors = torch.eye(3)
     assert Rows(vectors)._values.data_ptr() == vectors.data_ptr()

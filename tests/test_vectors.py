@@ -44,3 +44,16 @@ def test_unit_rows_are_not_copied(tmp_path: Path, rng: np.random.Generator) -> N
 def test_wrong_vectors_are_named(vectors: np.ndarray, message: str) -> None:  # type: ignore[type-arg]
     with pytest.raises(DataError, match=message):
         check_vectors(vectors, "v")
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_rows_too_short_to_be_squared_are_no_zeros(dtype: type) -> None:
+    vectors = np.array([[1, 0], [1e-30 if dtype == np.float32 else 6e-8, 0]], dtype=dtype)
+    assert check_vectors(vectors, "v").tolist() == [[1, 0], [1, 0]]
+
+
+def test_the_callers_rows_are_not_changed() -> None:
+    vectors = np.array([[0.6, 0.8], [0, 0]], dtype=np.float32)
+    before = vectors.copy()
+    assert check_vectors(vectors, "v") is vectors
+    np.testing.assert_array_equal(vectors, before)

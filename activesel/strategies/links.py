@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -67,18 +67,39 @@ class Links:
         return near.clamp(min=0), kernel
 
     def _reverse(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Group the edges that only one end lists by the other end: starts (n + 1,), sources (e,), kernel (e,)."""
-        found: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
-        for start in range(0, self.n, BLOCK_ROWS):
-            rows = torch.arange(start, min(start + BLOCK_ROWS, self.n), device=self.device)
-            near, kernel = self._listed(rows)
+        """Group the edges that only one end lists by the other end: starts (n + 1,), sources (e,), kernel (e,).
+
+        A counting sort in two passes over the graph, so nothing larger than the result is held.
+        """
+        one_way = torch.zeros(self._neighbours.shape, dtype=torch.bool, device=self.device)
+        counts = torch.zeros(self.n + 1, dtype=torch.int64, device=self.device)
+        for rows, near, kernel in self._listed_blocks():
             theirs = self._neighbours.index_select(0, near.ravel()).view(*near.shape, -1)
             listed_back = (theirs == rows[:, None, None].int()).any(dim=2)
-            one_way = (kernel > 0) & ~listed_back
-            at = one_way.nonzero()[:, 0]
-            found.append((near[one_way], rows[at].int(), kernel[one_way]))
-        targets, sources, kernels = (torch.cat(part) for part in zip(*found, strict=True))
-        counts = torch.bincount(targets, minlength=self.n)
-        starts = torch.cat((torch.zeros(1, dtype=torch.int64, device=self.device), counts.cumsum(0)))
-        order = torch.argsort(targets, stable=True)
-        return starts, sources[order], kernels[order]
+            mask = one_way[rows[0] : rows[-1] + 1] = (kernel > 0) & ~listed_back
+            targets = near[mask].long() + 1
+            counts.index_add_(0, targets, torch.ones_like(targets))
+        starts = counts.cumsum(0)
+        sources = torch.empty(int(starts[-1]), dtype=torch.int32, device=self.device)
+        kernels = torch.empty(len(sources), dtype=torch.float32, device=self.device)
+        free = starts[:-1].clone()
+        for rows, near, kernel in self._listed_blocks():
+            mask = one_way[rows[0] : rows[-1] + 1]
+            targets, order = near[mask].sort(stable=True)
+            at = free[targets] + _rank_in_run(targets)
+            sources[at], kernels[at] = rows.int()[mask.nonzero()[order, 0]], kernel[mask][order]
+            free.index_add_(0, targets.long(), torch.ones_like(at))
+        return starts, sources, kernels
+
+    def _listed_blocks(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        for start in range(0, self.n, BLOCK_ROWS):
+            rows = torch.arange(start, min(start + BLOCK_ROWS, self.n), device=self.device)
+            yield rows, *self._listed(rows)
+
+
+def _rank_in_run(values: torch.Tensor) -> torch.Tensor:
+    """How many equal values come right before each one, (e,) sorted -> (e,): 5 5 7 7 7 -> 0 1 0 1 2."""
+    at = torch.arange(len(values), device=values.device)
+    begins = torch.ones(len(values), dtype=torch.bool, device=values.device)
+    begins[1:] = values[1:] != values[:-1]
+    return at - torch.where(begins, at, 0).cummax(0).values
