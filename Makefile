@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test check format clean setup
+.PHONY: demo test check format bench clean setup
 
 setup: $(STAMP)
 
@@ -29,6 +29,11 @@ check: $(STAMP)
 format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# Selection at full size beside the peers, hours; BENCH="--scale 0.02" shows all of it small, --only scale ours alone.
+bench: $(STAMP)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[bench]"
+	$(BIN)/python scripts/bench_select.py --out build/bench_select.jsonl $(BENCH)
 
 clean:
 	rm -rf $(VENV) demo-out .mypy_cache .ruff_cache .pytest_cache

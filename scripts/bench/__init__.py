@@ -1,0 +1,1 @@
+"""What the speed benchmarks share: pools, watched processes, peers, objective values, tables."""
