@@ -14,14 +14,14 @@ from activesel.strategies.registry import strategy
 from activesel.strategies.tally import Tally, fill_at_random
 from activesel.tensors import ROUGH_ERROR, Rows
 
-PROPOSALS = 1024  # drawn at a time; their gradients' distances to each other are known
+PROPOSALS = 1024  # drawn at a time, fewer near the end; their gradients' distances to each other are known
 BLOCK_ROWS = 4096
 BLOCK_CENTRES = 512  # products of a block with these stay in the cache
 ROUGH_FROM = 32  # new centres; with fewer, turning the pool into bfloat16 costs more than it saves
 LEAST_ACCEPTED = 0.25  # below this share of accepted proposals the bounds are lowered again
 
 
-@strategy("badge", needs=("probs",), lead="its label would move the model in a new direction")
+@strategy("badge", needs=("probs",), lead="its label would move the model in a new direction", in_parts="whole")
 def pick_badge(pool: Pool, budget: float, rng: np.random.Generator) -> Picks:
     """Pick images whose labels would move the model most, in different directions.
 
@@ -47,7 +47,8 @@ def pick_badge(pool: Pool, budget: float, rng: np.random.Generator) -> Picks:
         gradients.lower(bound, tally.rows[n_met:])
         n_met = len(tally)
         chance = torch.where(torch.from_numpy(tally.open), bound * rate, 0.0).numpy()
-        proposals = _draw(chance, rng)
+        n_left = pool.n if pool.cost is not None else int(tally.budget) - len(tally)
+        proposals = _draw(chance, min(PROPOSALS, 32 + 4 * n_left), rng)
         if proposals is None:
             n_random = fill_at_random(tally, rng)
             return tally.picks(f"{n_random} picks are random: all other gradients equal a pick's")
@@ -117,8 +118,8 @@ class _Gradients:
         probs[np.arange(pool.n), probs.argmax(axis=1)] -= 1.0
         self._rows = Rows(pool.vectors, pool.device)
         self._q = torch.from_numpy(probs).to(self._rows.device)
-        lengths = [self._rows.exact(block).square().sum(dim=1) for block in self._rows.blocks(BLOCK_ROWS)]
-        self._squared_norm = self._q.square().sum(dim=1) * torch.cat(lengths)
+        lengths = [self._rows.exact(block).norm(dim=1) for block in self._rows.blocks(BLOCK_ROWS)]
+        self._squared_norm = (self._q.norm(dim=1) * torch.cat(lengths)).square_()
 
     @property
     def squared_norm(self) -> torch.Tensor:
@@ -146,10 +147,10 @@ class _Gradients:
             bound[block] = torch.minimum(bound[block], nearest)
 
 
-def _draw(chance: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.int64] | None:
-    """Draw PROPOSALS rows in proportion to ``chance`` by inverse CDF in float64; None when all chances are 0."""
+def _draw(chance: npt.NDArray[np.float32], n_rows: int, rng: np.random.Generator) -> npt.NDArray[np.int64] | None:
+    """Draw rows in proportion to ``chance`` by inverse CDF in float64; None when all chances are 0."""
     total = np.cumsum(chance, dtype=np.float64)
     if total[-1] <= 0.0:
         return None
-    drawn = np.searchsorted(total, rng.random(PROPOSALS) * total[-1], side="right")
+    drawn = np.searchsorted(total, rng.random(n_rows) * total[-1], side="right")
     return np.asarray(np.minimum(drawn, np.flatnonzero(chance)[-1]), dtype=np.int64)

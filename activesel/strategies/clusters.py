@@ -18,7 +18,7 @@ SAMPLED_MEMBERS = 1024
 BLOCK_VALUES = 1 << 23  # 32 MB of float32 at a time
 
 
-@strategy("typiclust", lead="typical of its cluster")
+@strategy("typiclust", lead="typical of its cluster", in_parts="whole")
 def pick_typical(
     pool: Pool, budget: float, rng: np.random.Generator, *, max_clusters: int = 500, neighbours: int = 20
 ) -> Picks:
@@ -43,7 +43,9 @@ def pick_typical(
     return tally.picks(*([f"{n_random} picks are random: the clusters were used up"] if n_random else []))
 
 
-@strategy("cluster-margin", needs=("uncertainty",), lead="two classes are close, in a cluster of its own")
+@strategy(
+    "cluster-margin", needs=("uncertainty",), lead="two classes are close, in a cluster of its own", in_parts="whole"
+)
 def pick_cluster_margin(
     pool: Pool, budget: float, rng: np.random.Generator, *, shortlist: float = 10.0, max_clusters: int = 200
 ) -> Picks:

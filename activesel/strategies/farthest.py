@@ -17,7 +17,7 @@ EXACT_ROWS = 1024  # of them, rows whose distances to each other are known: 4 MB
 BLOCK_CENTRES = 4096
 
 
-@strategy("k-center", lead="far from every known image")
+@strategy("k-center", lead="far from every known image", in_parts="offers")
 def pick_farthest(pool: Pool, budget: float, rng: np.random.Generator) -> Picks:
     """Pick the image farthest from all labelled and picked ones, again and again.
 
@@ -27,7 +27,7 @@ def pick_farthest(pool: Pool, budget: float, rng: np.random.Generator) -> Picks:
     return _farthest_first(pool, budget, rng, np.ones(pool.n, dtype=np.float32))
 
 
-@strategy("weighted-k-center", uses=("uncertainty",), lead="far from every known image, and unsure")
+@strategy("weighted-k-center", uses=("uncertainty",), lead="far from every known image, and unsure", in_parts="offers")
 def pick_farthest_unsure(pool: Pool, budget: float, rng: np.random.Generator, *, trust: float = 1.0) -> Picks:
     """Pick images far from everything known, unsure ones first.
 

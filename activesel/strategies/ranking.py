@@ -38,7 +38,7 @@ def pick_least_confident(pool: Pool, budget: float, rng: np.random.Generator) ->
     return pick_in_order(pool, budget, score_least_confidence(pool.probs))
 
 
-@strategy("power-bald", needs=("mutual_information",), lead="models disagree about it")
+@strategy("power-bald", needs=("mutual_information",), lead="models disagree about it", in_parts="whole")
 def pick_power_bald(pool: Pool, budget: float, rng: np.random.Generator, *, power: float = 1.0) -> Picks:
     """Draw images in proportion to (model disagreement) ** power, without replacement.
 

@@ -14,6 +14,7 @@ from activesel.errors import UsageError
 from activesel.records import Picks, Pool
 
 Need = Literal["probs", "uncertainty", "mutual_information", "graph", "exemplars"]
+InParts = Literal["union", "offers", "whole"]
 
 
 class Run(Protocol):
@@ -28,6 +29,9 @@ class Strategy:
 
     needs: fields of the pool that must be there. uses: fields that it does without at a loss (a cold start).
     lead: how the reason of each of its picks begins.
+    in_parts: how it goes through a pool in parts. "union": picks in each, then among all those picks. "offers": then
+    also among rows that a part finds better than the last pick, until there is none; for a gain that means the same in
+    every part. "whole": not cut, as its odds or clusters follow from all rows at once; it has to hold little.
     """
 
     name: str
@@ -35,6 +39,7 @@ class Strategy:
     needs: frozenset[Need]
     uses: frozenset[Need]
     lead: str
+    in_parts: InParts = "union"
 
     @property
     def summary(self) -> str:
@@ -57,13 +62,13 @@ _STRATEGIES: dict[str, Strategy] = {}
 
 
 def strategy(
-    name: str, *, lead: str, needs: tuple[Need, ...] = (), uses: tuple[Need, ...] = ()
+    name: str, *, lead: str, needs: tuple[Need, ...] = (), uses: tuple[Need, ...] = (), in_parts: InParts = "union"
 ) -> Callable[[Callable[..., Picks]], Callable[..., Picks]]:
     """Register the decorated function under ``name``; a name taken twice is our bug."""
 
     def register(run: Callable[..., Picks]) -> Callable[..., Picks]:
         assert name not in _STRATEGIES, f"two strategies are called {name}"
-        _STRATEGIES[name] = Strategy(name, run, frozenset(needs), frozenset(uses), lead)
+        _STRATEGIES[name] = Strategy(name, run, frozenset(needs), frozenset(uses), lead, in_parts)
         return run
 
     return register

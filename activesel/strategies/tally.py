@@ -54,6 +54,10 @@ class Tally:
         self._rows.append(int(row))
         self._gains.append(float(gain))
         self._journal.advance(1)
+        if self._cost is None and not self._bounds:
+            self.open[row] = False
+            self._n_open -= 1
+            return np.array([row], dtype=np.int64)
         closed: list[IntArray] = [np.array([row], dtype=np.int64)]
         closed += [bound.take(row) for bound in self._bounds]
         closed += self._reserve_for_minimums()
