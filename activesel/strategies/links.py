@@ -10,6 +10,7 @@ import torch
 from activesel.records import KnnGraph
 
 BLOCK_ROWS = 8192
+ROUNDING = 1e-5  # of a similarity computed from either end
 
 Kernel = Callable[[torch.Tensor], torch.Tensor]  # cosines -> 0..1, elementwise
 
@@ -72,11 +73,10 @@ class Links:
         A counting sort in two passes over the graph, so nothing larger than the result is held.
         """
         one_way = torch.zeros(self._neighbours.shape, dtype=torch.bool, device=self.device)
+        last = torch.where(self._neighbours[:, -1] >= 0, self._similarity[:, -1], -1.0)
         counts = torch.zeros(self.n + 1, dtype=torch.int64, device=self.device)
         for rows, near, kernel in self._listed_blocks():
-            theirs = self._neighbours.index_select(0, near.ravel()).view(*near.shape, -1)
-            listed_back = (theirs == rows[:, None, None].int()).any(dim=2)
-            mask = one_way[rows[0] : rows[-1] + 1] = (kernel > 0) & ~listed_back
+            mask = one_way[rows[0] : rows[-1] + 1] = (kernel > 0) & ~self._is_listed_back(rows, near, last)
             targets = near[mask].long() + 1
             counts.index_add_(0, targets, torch.ones_like(targets))
         starts = counts.cumsum(0)
@@ -90,6 +90,15 @@ class Links:
             sources[at], kernels[at] = rows.int()[mask.nonzero()[order, 0]], kernel[mask][order]
             free.index_add_(0, targets.long(), torch.ones_like(at))
         return starts, sources, kernels
+
+    def _is_listed_back(self, rows: torch.Tensor, near: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
+        """Whether each of the neighbours (r, k) that ``rows`` list lists that row, too. last: (n,) lowest cosine listed."""
+        # A row less similar than the last that a neighbour lists is not in its list: half of all need no look.
+        listed = self._similarity.index_select(0, rows) >= last[near] - ROUNDING
+        at = listed.nonzero()[:, 0]
+        theirs = self._neighbours.index_select(0, near[listed])
+        listed[listed.clone()] = (theirs == rows[at, None].int()).any(dim=1)
+        return listed
 
     def _listed_blocks(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         for start in range(0, self.n, BLOCK_ROWS):
