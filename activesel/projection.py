@@ -8,7 +8,7 @@ import numpy.typing as npt
 from activesel.records import FloatArray
 
 SAMPLE_ROWS = 16384
-BLOCK_ROWS = 16384
+BLOCK_ROWS = 2048
 
 
 def reduce_dimensions(vectors: FloatArray, components: int) -> FloatArray:
@@ -19,14 +19,42 @@ def reduce_dimensions(vectors: FloatArray, components: int) -> FloatArray:
     Deterministic; time O(s d^2 + n d components), memory O(d^2).
     """
     n, d = vectors.shape
-    if components == 0 or components >= d or n <= components:
+    if not can_reduce(n, d, components):
         return vectors
-    sample = np.asarray(vectors[np.unique(np.linspace(0, n - 1, min(n, SAMPLE_ROWS)).astype(np.int64))], np.float32)
+    directions = fit_directions(np.asarray(vectors[sample_rows(n)], np.float32), components)
+    return apply_directions(vectors, directions)
+
+
+def can_reduce(n: int, d: int, components: int) -> bool:
+    """Whether there is something to reduce: n vectors of d dimensions hold as many directions, and more."""
+    return 0 < components < min(n, d)
+
+
+def sample_rows(n: int) -> npt.NDArray[np.int64]:
+    """Return the rows that directions are fitted to, evenly spaced over n."""
+    return np.unique(np.linspace(0, n - 1, min(n, SAMPLE_ROWS)).astype(np.int64))
+
+
+def fit_directions(sample: npt.NDArray[np.float32], components: int) -> npt.NDArray[np.float32]:
+    """Return the ``components`` leading singular directions of unit rows (s, d): (d, components)."""
     _, directions = np.linalg.eigh((sample.T @ sample).astype(np.float64))
-    basis = np.ascontiguousarray(directions[:, ::-1][:, :components], dtype=np.float32)
-    reduced = np.empty((n, components), dtype=np.float16)
+    return np.ascontiguousarray(directions[:, ::-1][:, :components], dtype=np.float32)
+
+
+def apply_directions(vectors: FloatArray, directions: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
+    """Return unit rows (n, components) of the vectors (n, d), unit or not; a row of zeros stays zeros.
+
+    A row comes out the same, to the bit, whatever rows it is in company with.
+    """
+    n, d = vectors.shape
+    reduced = np.empty((n, directions.shape[1]), dtype=np.float16)
+    # Blocks are filled up with zeros: a shorter matrix may be multiplied in another order, and round differently.
+    block = np.zeros((BLOCK_ROWS, d), dtype=np.float32)
     for start in range(0, n, BLOCK_ROWS):
-        reduced[start : start + BLOCK_ROWS] = _unit(np.asarray(vectors[start : start + BLOCK_ROWS], np.float32) @ basis)
+        part = vectors[start : start + BLOCK_ROWS]
+        block[: len(part)] = part
+        block[len(part) :] = 0
+        reduced[start : start + len(part)] = _unit(block @ directions)[: len(part)]
     return reduced
 
 

@@ -84,8 +84,12 @@ class Rows:
         """Yield slices that cover all rows; a memory map's pages are given back every few blocks."""
         for number, start in enumerate(range(0, len(self), step), start=1):
             yield slice(start, min(start + step, len(self)))
-            if self._mapped is not None and number % RELEASE_BLOCKS == 0:
-                self._mapped.madvise(mmap.MADV_DONTNEED)
+            if number % RELEASE_BLOCKS == 0:
+                self.release()
+        self.release()
+
+    def release(self) -> None:
+        """Give a memory map's pages back; the next read fetches them again."""
         if self._mapped is not None:
             self._mapped.madvise(mmap.MADV_DONTNEED)
 

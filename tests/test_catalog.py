@@ -12,6 +12,7 @@ import pytest
 
 from activesel.catalog import Batch, Catalog, Counts, FileStamp
 from activesel.errors import DataError, LockedError, UnreachableError
+from activesel.ids import unpack_ids
 from activesel.records import ImageRow, Label, Quarantined
 
 STAMP = FileStamp(10, 20)
@@ -119,7 +120,9 @@ def test_batches_are_kept_and_the_evaluation_images_known(catalog: Catalog) -> N
         Batch("0001", "2026-01-01T00:00:00", tuple(ids), ("train", "evaluation")),
         Batch("0002", "2026-01-02T00:00:00", ("b" * 32,), ("explore",)),
     ]
-    assert catalog.evaluation_ids() == {"a" * 32}
+    assert unpack_ids(catalog.picked_ids("evaluation")) == ["a" * 32]
+    assert unpack_ids(catalog.picked_ids()) == ["a" * 32, "b" * 32, "c" * 32]
+    assert catalog.batch_ids() == ["0001", "0002"]
     assert catalog.counts() == Counts(3, 3, 0, 0, 2, 1)
     with pytest.raises(DataError, match="there is another batch 0001"):
         catalog.add_batch("0001", ids, ["train", "train"], "2026-01-03T00:00:00")
@@ -131,7 +134,7 @@ def test_a_transaction_that_fails_leaves_nothing(catalog: Catalog, monkeypatch: 
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "_add_sightings", fail)  # the last step of the transaction
+    monkeypatch.setattr(module, "add_sightings", fail)  # the last step of the transaction
     with pytest.raises(KeyboardInterrupt):
         add(catalog, image("a", "/1"))
     assert catalog.counts() == Counts(0, 0, 0, 0, 0, 0)
@@ -180,8 +183,9 @@ def test_a_damaged_catalog(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[8192:] = b"\xaa" * (len(content) - 8192)
     path.write_bytes(content)
-    with pytest.raises(DataError, match="damaged or is no catalog"), Catalog.open(path) as catalog:
-        catalog.images()
+    for read in (Catalog.images, Catalog.list_images):
+        with pytest.raises(DataError, match="damaged or is no catalog"), Catalog.open(path) as catalog:
+            read(catalog)
 
 
 def test_no_folder_for_the_catalog(tmp_path: Path) -> None:

@@ -5,47 +5,34 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
 from activesel.catalog import tables as t
+from activesel.catalog.answers import Batch, BatchCounts, Counts, LabelColumns
 from activesel.catalog.connection import connect, translate_errors
+from activesel.catalog.images import Images, make_column, order_column
+from activesel.catalog.listing import first_paths, read_ids
+from activesel.catalog.writing import (
+    FileStamp,
+    add_image_rows,
+    add_sightings,
+    delete_paths,
+    file_values,
+    insert,
+    meta_of,
+    select_in,
+    update_meta,
+)
 from activesel.errors import DataError
+from activesel.ids import IdArray, pack_ids, sort_ids, unique_ids
 from activesel.records import ImageRow, Label, Quarantined
 
 KINDS = ("train", "explore", "evaluation")
-_CHUNK = 500  # values in one IN (...); databases limit their number
-
-
-class FileStamp(NamedTuple):
-    """What tells a file that has changed from one that has not."""
-
-    n_bytes: int
-    mtime_ns: int
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One batch as it was drawn. kinds: per image one of train, explore, evaluation."""
-
-    batch_id: str
-    created: str
-    image_ids: tuple[str, ...]
-    kinds: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Counts:
-    n_images: int  # distinct contents that have a file
-    n_files: int
-    n_labelled: int
-    n_quarantined: int
-    n_batches: int
-    n_evaluation: int
 
 
 class Catalog:
@@ -93,36 +80,35 @@ class Catalog:
         quarantine leaves it. Metadata of one image is merged: of two values the later one that is not empty counts.
         """
         with self._transaction() as connection:
-            n_new = _add_image_rows(connection, [row for row, _ in rows])
-            files = {row.path: _file_values(row, stamp) for row, stamp in rows}
-            _delete_paths(connection, (t.files, t.quarantine), files)
-            _insert(connection, t.files, list(files.values()))
-            _add_sightings(connection, source, files)
+            n_new = add_image_rows(connection, [row for row, _ in rows])
+            files = {row.path: file_values(row, stamp) for row, stamp in rows}
+            delete_paths(connection, (t.files, t.quarantine), files)
+            insert(connection, t.files, list(files.values()))
+            add_sightings(connection, source, files)
         return n_new
 
     def see_again(self, meta_by_path: Mapping[str, Mapping[str, str]], source: str) -> None:
         """Record that known, unchanged files are in ``source`` too, and merge what it says about them."""
         with self._transaction() as connection:
-            _add_sightings(connection, source, meta_by_path)
+            add_sightings(connection, source, meta_by_path)
             telling = [path for path, meta in meta_by_path.items() if any(meta.values())]
-            ids = dict(_select_in(connection, sa.select(t.files.c.path, t.files.c.image_id), t.files.c.path, telling))
-            known = _meta_of(connection, ids.values())
-            _update_meta(connection, known, [(ids[path], meta_by_path[path]) for path in telling])
+            ids = dict(select_in(connection, sa.select(t.files.c.path, t.files.c.image_id), t.files.c.path, telling))
+            known = meta_of(connection, ids.values())
+            update_meta(connection, known, [(ids[path], meta_by_path[path]) for path in telling])
 
     def known_files(self) -> dict[str, FileStamp]:
         """Return the stamp of every file that is in use, by path; the quarantined are not among them."""
         query = sa.select(t.files.c.path, t.files.c.n_bytes, t.files.c.mtime_ns)
         return {path: FileStamp(n_bytes, mtime_ns) for path, n_bytes, mtime_ns in self._fetch(query)}
 
+    def list_images(self, source: str | None = None) -> Images:
+        """Return the images of one source, or all, as columns: what a pool of millions is read by."""
+        with self._transaction() as connection:
+            return Images(self._path, source, read_ids(connection, source))
+
     def images(self, source: str | None = None) -> list[ImageRow]:
         """Return the images of one source, or all, sorted by id; each with the first of its paths there by name."""
-        first_path = sa.select(t.files.c.image_id, sa.func.min(t.files.c.path).label("path")).group_by(
-            t.files.c.image_id
-        )
-        if source is not None:
-            seen = sa.select(t.sightings.c.path).join(t.sources).where(t.sources.c.name == source)
-            first_path = first_path.where(t.files.c.path.in_(seen))
-        first = first_path.subquery()
+        first = first_paths(source).subquery()
         columns = (t.images.c.image_id, first.c.path, t.images.c.width_px, t.images.c.height_px, t.images.c.format)
         query = sa.select(*columns, t.images.c.meta).join(first, first.c.image_id == t.images.c.image_id)
         parsed: dict[str, dict[str, str]] = {}  # few distinct texts stand for many images
@@ -133,9 +119,22 @@ class Catalog:
             found.append(ImageRow(image_id, path, width_px, height_px, kind, parsed[meta]))
         return found
 
+    def sizes_of(self, image_ids: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """Return width and height in pixels of each of these images that is known."""
+        columns = t.images.c
+        query = sa.select(columns.image_id, columns.width_px, columns.height_px)
+        with self._transaction() as connection:
+            return {row[0]: (row[1], row[2]) for row in select_in(connection, query, columns.image_id, image_ids)}
+
     def paths_of(self, image_id: str) -> list[str]:
         query = sa.select(t.files.c.path).where(t.files.c.image_id == image_id).order_by(t.files.c.path)
         return [path for (path,) in self._fetch(query)]
+
+    def image_at(self, path: str) -> str | None:
+        """Return the image id of one path, None where the catalog has no such file."""
+        with self._transaction() as connection:
+            found = connection.scalar(sa.select(t.files.c.image_id).where(t.files.c.path == path))
+        return None if found is None else str(found)
 
     def resolve(self) -> dict[str, str]:
         """Return the image id of every path."""
@@ -147,15 +146,21 @@ class Catalog:
         """Set files aside; what was known under their paths is no longer there."""
         by_path = {row.path: {"path": row.path, "reason": row.reason, "detail": row.detail} for row in rows}
         with self._transaction() as connection:
-            _delete_paths(connection, (t.files, t.quarantine), by_path)
-            _insert(connection, t.quarantine, list(by_path.values()))
-            _add_sightings(connection, source, by_path)
+            delete_paths(connection, (t.files, t.quarantine), by_path)
+            insert(connection, t.quarantine, list(by_path.values()))
+            add_sightings(connection, source, by_path)
 
-    def quarantined(self) -> list[Quarantined]:
-        """Return the files set aside, sorted by path."""
+    def quarantined(self, most: int | None = None) -> list[Quarantined]:
+        """Return the files set aside, sorted by path, the first ``most`` where that is given."""
         columns = t.quarantine.c
-        query = sa.select(columns.path, columns.reason, columns.detail).order_by(columns.path)
+        query = sa.select(columns.path, columns.reason, columns.detail).order_by(columns.path).limit(most)
         return [Quarantined(*row) for row in self._fetch(query)]
+
+    def quarantine_counts(self) -> dict[str, int]:
+        """Count the files set aside by reason, the most frequent first."""
+        reason, number = t.quarantine.c.reason, sa.func.count()
+        query = sa.select(reason, number).group_by(reason).order_by(number.desc(), reason)
+        return dict(self._fetch(query))
 
     # Labels
 
@@ -168,7 +173,7 @@ class Catalog:
         with self._transaction() as connection:
             if keys:
                 connection.execute(sa.delete(t.labels).where(same), keys)
-            _insert(connection, t.labels, rows)
+            insert(connection, t.labels, rows)
 
     def labels(self) -> dict[str, Label]:
         """Return one label per labelled image, the last one added, sorted by image id."""
@@ -176,6 +181,24 @@ class Catalog:
         query = sa.select(columns.image_id, columns.name, columns.source).order_by(columns.label_id)
         newest = {row.image_id: Label(*row) for row in self._fetch(query)}
         return dict(sorted(newest.items()))
+
+    def labels_of(self, image_ids: Iterable[str]) -> dict[str, str]:
+        """Return the label of each of these images that has one."""
+        columns = t.labels.c
+        query = sa.select(columns.image_id, columns.name, columns.label_id)
+        with self._transaction() as connection:
+            rows = sorted(select_in(connection, query, columns.image_id, image_ids), key=lambda row: row.label_id)
+        return {row.image_id: row.name for row in rows}
+
+    def label_columns(self) -> LabelColumns:
+        """Return one label per labelled image, the last one added, as columns."""
+        columns = t.labels.c
+        rows = self._fetch(sa.select(columns.image_id, columns.name).order_by(columns.label_id))
+        ids, column = pack_ids([row.image_id for row in rows]), make_column([row.name for row in rows])
+        order = sort_ids(ids)
+        newest = order[np.append((ids[order][1:] != ids[order][:-1]).any(axis=1), True)] if len(order) else order
+        column = order_column(column.codes[newest], column.values)  # a name that was only ever taken back is none
+        return LabelColumns(ids[newest], column.codes, column.values)
 
     # Batches
 
@@ -186,21 +209,21 @@ class Catalog:
             DataError: another batch has this id.
         """
         assert set(kinds) <= set(KINDS), f"kinds {sorted(set(kinds) - set(KINDS))}"
-        batch = Batch(batch_id, created, tuple(image_ids), tuple(kinds))
-        known = {one.batch_id: one for one in self.batches()}.get(batch_id)
-        if known is not None and (known.image_ids, known.kinds) != (batch.image_ids, batch.kinds):
-            raise DataError(
-                f"there is another batch {batch_id}", where=str(self._path), hint="give this one another name"
-            )
-        if known is not None:
+        if batch_id in self.batch_ids():
+            query = sa.select(t.picks.c.image_id, t.picks.c.kind).where(t.picks.c.batch_id == batch_id)
+            known = [tuple(row) for row in self._fetch(query.order_by(t.picks.c.rank))]
+            if known != list(zip(image_ids, kinds, strict=True)):
+                raise DataError(
+                    f"there is another batch {batch_id}", where=str(self._path), hint="give this one another name"
+                )
             return
         picks = [
             {"batch_id": batch_id, "rank": rank, "image_id": image_id, "kind": kind}
             for rank, (image_id, kind) in enumerate(zip(image_ids, kinds, strict=True))
         ]
         with self._transaction() as connection:
-            _insert(connection, t.batches, [{"batch_id": batch_id, "created": created}])
-            _insert(connection, t.picks, picks)
+            insert(connection, t.batches, [{"batch_id": batch_id, "created": created}])
+            insert(connection, t.picks, picks)
 
     def batches(self) -> list[Batch]:
         """Return every batch, sorted by the moment it was made."""
@@ -214,10 +237,35 @@ class Catalog:
             found.append(Batch(batch_id, created, tuple(i for i, _ in picks), tuple(kind for _, kind in picks)))
         return found
 
-    def evaluation_ids(self) -> set[str]:
-        """Return the images once drawn to measure the model; they never train or steer it."""
-        query = sa.select(t.picks.c.image_id).where(t.picks.c.kind == "evaluation")
-        return {image_id for (image_id,) in self._fetch(query)}
+    def batch_ids(self) -> list[str]:
+        """Return the name of every batch, sorted by the moment it was made."""
+        order = (t.batches.c.created, t.batches.c.batch_id)
+        return [batch_id for (batch_id,) in self._fetch(sa.select(t.batches.c.batch_id).order_by(*order))]
+
+    def batch_counts(self) -> list[BatchCounts]:
+        """Count every batch's images, sorted by the moment it was made."""
+        labelled = sa.select(t.labels.c.image_id).distinct().subquery()
+        columns = (t.picks.c.batch_id, t.picks.c.kind, sa.func.count(), sa.func.count(labelled.c.image_id))
+        query = sa.select(*columns).outerjoin_from(t.picks, labelled, labelled.c.image_id == t.picks.c.image_id)
+        query = query.group_by(t.picks.c.batch_id, t.picks.c.kind).order_by(sa.func.min(t.picks.c.rank))
+        of_batch: dict[str, list[tuple[str, int, int]]] = {}
+        for batch_id, kind, n_picks, n_labelled in self._fetch(query):
+            of_batch.setdefault(batch_id, []).append((kind, n_picks, n_labelled))
+        found = []
+        for batch_id, created in self._fetch(sa.select(t.batches).order_by(t.batches.c.created, t.batches.c.batch_id)):
+            picks = of_batch.get(batch_id, [])
+            by_kind = {kind: n_picks for kind, n_picks, _ in picks}
+            found.append(BatchCounts(batch_id, created, by_kind, sum(n for _, _, n in picks)))
+        return found
+
+    def picked_ids(self, kind: str | None = None) -> IdArray:
+        """Return the images of all batches, or of one kind of pick, each once: (p, 16), ascending.
+
+        Those of kind evaluation were drawn to measure the model; they never train or steer it.
+        """
+        query = sa.select(t.picks.c.image_id)
+        rows = self._fetch(query if kind is None else query.where(t.picks.c.kind == kind))
+        return unique_ids(pack_ids([image_id for (image_id,) in rows]))
 
     def counts(self) -> Counts:
         def count(column: sa.ColumnElement[Any]) -> sa.ScalarSelect[int]:
@@ -227,76 +275,3 @@ class Catalog:
         columns = (t.files.c.image_id, t.files.c.path, t.labels.c.image_id, t.quarantine.c.path, t.batches.c.batch_id)
         (row,) = self._fetch(sa.select(*map(count, columns), evaluation.scalar_subquery()))
         return Counts(*row)
-
-
-def _insert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    if rows:  # SQLAlchemy takes an empty list for one row of defaults
-        connection.execute(sa.insert(table), rows)
-
-
-def _select_in(
-    connection: sa.Connection, query: sa.Select[Any], column: sa.Column[Any], values: Iterable[str]
-) -> Iterator[Any]:
-    wanted = sorted(set(values))
-    for start in range(0, len(wanted), _CHUNK):
-        yield from connection.execute(query.where(column.in_(wanted[start : start + _CHUNK])))
-
-
-def _delete_paths(connection: sa.Connection, tables: Iterable[sa.Table], paths: Iterable[str]) -> None:
-    keys = [{"a_path": path} for path in paths]
-    for table in tables if keys else ():
-        connection.execute(sa.delete(table).where(table.c.path == sa.bindparam("a_path")), keys)
-
-
-def _file_values(row: ImageRow, stamp: FileStamp) -> dict[str, str | int]:
-    return {"path": row.path, "image_id": row.image_id, "n_bytes": stamp.n_bytes, "mtime_ns": stamp.mtime_ns}
-
-
-def _add_image_rows(connection: sa.Connection, rows: Sequence[ImageRow]) -> int:
-    known = _meta_of(connection, (row.image_id for row in rows))
-    new = {row.image_id: row for row in rows if row.image_id not in known}
-    values = [
-        {
-            "image_id": row.image_id,
-            "width_px": row.width_px,
-            "height_px": row.height_px,
-            "format": row.format,
-            "meta": "{}",
-        }
-        for row in new.values()
-    ]
-    _insert(connection, t.images, values)
-    _update_meta(connection, {**known, **dict.fromkeys(new, "{}")}, [(row.image_id, row.meta) for row in rows])
-    return len(new)
-
-
-def _meta_of(connection: sa.Connection, image_ids: Iterable[str]) -> dict[str, str]:
-    query = sa.select(t.images.c.image_id, t.images.c.meta)
-    return dict(_select_in(connection, query, t.images.c.image_id, image_ids))
-
-
-def _update_meta(
-    connection: sa.Connection, known: Mapping[str, str], later: Iterable[tuple[str, Mapping[str, str]]]
-) -> None:
-    """Merge in order, and write only what has changed."""
-    merged: dict[str, dict[str, str]] = {}
-    for image_id, meta in later:
-        if any(meta.values()):
-            merged.setdefault(image_id, json.loads(known[image_id])).update({k: v for k, v in meta.items() if v})
-    texts = {image_id: json.dumps(meta, sort_keys=True, ensure_ascii=False) for image_id, meta in merged.items()}
-    changed = [{"an_id": image_id, "a_meta": text} for image_id, text in texts.items() if text != known[image_id]]
-    if changed:
-        update = sa.update(t.images).where(t.images.c.image_id == sa.bindparam("an_id"))
-        connection.execute(update.values(meta=sa.bindparam("a_meta")), changed)
-
-
-def _add_sightings(connection: sa.Connection, source: str, paths: Iterable[str]) -> None:
-    find = sa.select(t.sources.c.source_id).where(t.sources.c.name == source)
-    source_id = connection.scalar(find)
-    if source_id is None:
-        connection.execute(sa.insert(t.sources), {"name": source})
-        source_id = connection.scalar(find)
-    wanted = list(paths)
-    query = sa.select(t.sightings.c.path).where(t.sightings.c.source_id == source_id)
-    seen = {path for (path,) in _select_in(connection, query, t.sightings.c.path, wanted)}
-    _insert(connection, t.sightings, [{"source_id": source_id, "path": path} for path in wanted if path not in seen])

@@ -66,6 +66,9 @@ def select(
     group_cap: Annotated[
         int | None, typer.Option(metavar="N", help="Picks per group of near-duplicates; 0 = no cap.")
     ] = None,
+    memory_limit: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Refuse to use more memory than this, e.g. 4GB.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Same inputs and seed, same picks.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
     workspace_dir: WorkspaceDir = None,
@@ -86,7 +89,7 @@ def select(
     from activesel.pipelines.select import SelectRequest
 
     flags = {"selection.strategy": strategy, "selection.explore": explore, "selection.evaluation": evaluation,
-             "duplicates.group_cap": group_cap, "seed": seed}  # fmt: skip
+             "selection.memory_limit": memory_limit, "duplicates.group_cap": group_cap, "seed": seed}  # fmt: skip
     overrides = [*(settings or ()), *_as_settings(flags), *_option_settings(option or ())]
     request = SelectRequest(
         budget, where=tuple(where or ()), quotas=tuple(quota or ()), cost=cost, predictions=predictions,
@@ -153,6 +156,7 @@ def _show_plan(
     request: SelectRequest, images: str | None, labels: Path | None, out: Path | None, workspace_dir: Path | None,
     overrides: Sequence[str], *, as_json: bool,
 ) -> None:  # fmt: skip
+    from activesel.pipelines.limits import describe_plan
     from activesel.pipelines.oneshot import plan_from_source
     from activesel.pipelines.select import plan_batch
 
@@ -164,7 +168,10 @@ def _show_plan(
     if as_json:
         show_json(plan)
         return
+    use = plan.pop("plan", None)
     show_pairs([(name, show_counts(value) if isinstance(value, dict) else value) for name, value in plan.items()])
+    for line in describe_plan(use) if use is not None else ():
+        print(line)
     tell("dry run: nothing was written")
 
 

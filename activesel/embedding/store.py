@@ -7,22 +7,29 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from activesel.embedding.shards import Shard, open_shard, shard_bytes
 from activesel.errors import DataError
+from activesel.ids import ID_BYTES, IdArray, find_ids, pack_ids, sort_ids, unpack_ids
 from activesel.workspace import write_atomic, write_json
 
 _LOG = logging.getLogger(__name__)
 _SCHEMA_VERSION = 1
 _ABOUT = "store.json"
 _BLOCK_ROWS = 8192  # rows normalised at a time: tens of megabytes
-_ID_BYTES = 16
 
 Half = npt.NDArray[np.float16]
+
+
+class _Index(NamedTuple):
+    """Where each image's vector is. ids: (n, 16), ascending. rows: (n,) counted over all shards."""
+
+    ids: IdArray
+    rows: npt.NDArray[np.int64]
 
 
 class VectorStore:
@@ -44,7 +51,7 @@ class VectorStore:
         self.key = key
         self._dim = self._read_dim()
         self._shards, self._damaged = self._open_shards()
-        self._index_ids()
+        self._index: _Index | None = None
 
     @property
     def dim(self) -> int | None:
@@ -52,14 +59,14 @@ class VectorStore:
         return self._dim
 
     def __len__(self) -> int:
-        return len(self._sorted_ids)
+        return len(self._indexed().ids)
 
     def known_ids(self) -> set[str]:
         """Return every id that has a vector."""
-        return {value.tobytes().hex() for value in self._sorted_ids}
+        return set(unpack_ids(self._indexed().ids))
 
-    def missing(self, ids: Sequence[str]) -> npt.NDArray[np.int64]:
-        """Return the positions in ``ids`` that have no vector yet, ascending."""
+    def missing(self, ids: Sequence[str] | IdArray) -> npt.NDArray[np.int64]:
+        """Return the positions in ``ids``, as text or as bytes, that have no vector yet, ascending."""
         return np.flatnonzero(self._find(ids) < 0)
 
     def mend(self) -> tuple[str, ...]:
@@ -87,14 +94,27 @@ class VectorStore:
         assert vectors.shape[0] == len(ids), f"{len(ids)} ids for vectors {vectors.shape}"
         self._agree_on_dim(int(vectors.shape[1]))
         path = self.folder / f"shard-{self._next_number():06d}.safetensors"
-        write_atomic(path, shard_bytes(_pack(ids), vectors))
+        write_atomic(path, shard_bytes(pack_ids(ids), vectors))
         self._shards = (*self._shards, open_shard(path))
-        self._index_ids()
+        self._index = None  # made when it is asked for, not for every shard of a long run
 
-    def load(self, ids: Sequence[str], *, normalise: bool = True) -> Half:
+    def load(self, ids: Sequence[str] | IdArray, *, normalise: bool = True) -> Half:
         """Return (n, d) float16 in the order of ``ids``; unit rows unless ``normalise`` is off.
 
         Memory: the result and one shard's rows. A row of zeros stays zeros.
+
+        Raises:
+            DataError: an id without a vector.
+        """
+        out = np.empty((len(ids), self._dim or 0), np.float16)
+        for positions, rows in self.load_parts(ids):
+            out[positions] = rows
+        if normalise:
+            _normalise(out)
+        return out
+
+    def load_parts(self, ids: Sequence[str] | IdArray) -> Iterator[tuple[npt.NDArray[np.int64], Half]]:
+        """Yield (positions in ``ids``, their rows as stored), shard by shard: each is read once, in one go.
 
         Raises:
             DataError: an id without a vector.
@@ -104,12 +124,8 @@ class VectorStore:
         if n_missing:
             raise DataError(f"{n_missing} of {len(ids)} images have no vector", where=str(self.folder),
                             hint="run `activesel embed`")  # fmt: skip
-        out = np.empty((len(ids), self._dim or 0), np.float16)
         for shard, rows, positions in self._by_shard(where):
-            out[positions] = shard.vectors()[rows]
-        if normalise:
-            _normalise(out)
-        return out
+            yield positions, shard.vectors()[rows]
 
     def _by_shard(self, where: npt.NDArray[np.int64]) -> Iterator[tuple[Shard, Any, Any]]:
         """Yield each shard with its rows wanted, ascending, and their positions in the result."""
@@ -121,24 +137,21 @@ class VectorStore:
             if len(positions):
                 yield shard, where[positions] - first_rows[number], positions
 
-    def _find(self, ids: Sequence[str]) -> npt.NDArray[np.int64]:
+    def _find(self, ids: Sequence[str] | IdArray) -> npt.NDArray[np.int64]:
         """Return for each id its row counted over all shards, -1 where it has none."""
-        if not len(ids):
-            return np.empty(0, np.int64)
-        if not len(self):
-            return np.full(len(ids), -1, np.int64)
-        wanted = _pack(ids).view(f"V{_ID_BYTES}").ravel()
-        at = np.minimum(np.searchsorted(self._sorted_ids, wanted), len(self) - 1)
-        return np.where(self._sorted_ids[at] == wanted, self._sorted_rows[at], -1)
+        index = self._indexed()
+        at = find_ids(index.ids, ids if isinstance(ids, np.ndarray) else pack_ids(ids))
+        return np.where(at >= 0, np.append(index.rows, -1)[at], -1)
 
-    def _index_ids(self) -> None:
-        packed = [np.empty((0, _ID_BYTES), np.uint8), *(shard.ids for shard in self._shards)]
-        values = np.concatenate(packed).view(f"V{_ID_BYTES}").ravel()
-        order = np.argsort(values, kind="stable")
-        sorted_ids = values[order]
-        is_first = np.ones(len(values), bool)
-        is_first[1:] = sorted_ids[1:] != sorted_ids[:-1]
-        self._sorted_ids, self._sorted_rows = sorted_ids[is_first], order[is_first].astype(np.int64)
+    def _indexed(self) -> _Index:
+        if self._index is None:
+            ids = np.concatenate([np.empty((0, ID_BYTES), np.uint8), *(shard.ids for shard in self._shards)])
+            order = sort_ids(ids)
+            ordered = ids[order]
+            is_first = np.ones(len(ids), bool)
+            is_first[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+            self._index = _Index(ordered[is_first], order[is_first])
+        return self._index
 
     def _read_dim(self) -> int | None:
         path = self.folder / _ABOUT
@@ -185,13 +198,6 @@ class VectorStore:
     def _next_number(self) -> int:
         taken = [int(path.name[6:12]) for path in self.folder.glob("shard-[0-9][0-9][0-9][0-9][0-9][0-9].*")]
         return max(taken, default=-1) + 1
-
-
-def _pack(ids: Sequence[str]) -> npt.NDArray[np.uint8]:
-    """Return hex ids as (n, 16) bytes."""
-    packed = np.frombuffer(bytes.fromhex("".join(ids)), np.uint8)
-    assert all(len(value) == 2 * _ID_BYTES for value in ids), "an image id has 32 hex digits"
-    return packed.reshape(len(ids), _ID_BYTES)
 
 
 def _normalise(vectors: Half) -> None:

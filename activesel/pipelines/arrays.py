@@ -11,13 +11,15 @@ import numpy.typing as npt
 
 from activesel.errors import DataError, UsageError
 from activesel.pipelines.choose import choose
+from activesel.pipelines.machine import parse_bytes, pick_device
 from activesel.pipelines.request import Request
 from activesel.records import IntArray, KnnGraph, Picks, Quota
 from activesel.uncertainty import check_probs
 from activesel.vectors import check_vectors
 
 _AROUND = ("mc_probs", "uncertainty", "exemplars", "candidates", "held_out", "quotas", "cost", "near_duplicate",
-           "group_cap", "explore", "evaluation", "neighbours", "graph", "class_names")  # fmt: skip
+           "group_cap", "explore", "evaluation", "neighbours", "graph", "class_names", "device", "memory_limit",
+           "partitions")  # fmt: skip
 
 
 def select(
@@ -44,7 +46,8 @@ def select(
         options: the strategy's own options, and around any strategy: ``mc_probs`` (n, t, c) for BALD, ``exemplars``
             (q, d) or row numbers (q,), ``candidates`` (n,) bool, ``cost`` (n,) > 0, ``quotas`` (Quota, ...),
             ``near_duplicate`` (cosine) with ``group_cap``, ``explore`` and ``evaluation`` shares 0..1,
-            ``neighbours`` of the graph, ``class_names``.
+            ``neighbours`` of the graph, ``class_names``; ``device`` ("auto", "cpu", "cuda:1"), ``memory_limit``
+            ("4GB") and ``partitions``: docs/planning.md.
 
     Returns:
         Picks: rows (b,) in the order of choosing, gain (b,), reasons (b,), propensity (b,), stands_for (n,), notes.
@@ -52,14 +55,15 @@ def select(
     Raises:
         DataError: an array of the wrong shape, not finite, rows out of range or twice, probabilities that do not sum
             to 1, a budget below 1 or above the candidates.
-        UsageError: an unknown strategy or option, or one that needs what is not there.
+        UsageError: an unknown strategy or option, one that needs what is not there, a device that is not there, or
+            more memory than ``memory_limit``.
 
     >>> rng = np.random.default_rng(0)
     >>> select(rng.normal(size=(100, 8)), budget=3, strategy="k-center").rows.shape
     (3,)
     """
     checked = check_vectors(np.asarray(vectors), "vectors")
-    around = {name: options.pop(name) for name in _AROUND if options.get(name) is not None}
+    around = {"device": "auto"} | {name: options.pop(name) for name in _AROUND if options.get(name) is not None}
     for name in [name for name in _AROUND if name in options]:
         del options[name]
     n = len(checked)
@@ -143,15 +147,19 @@ def _check_around(around: dict[str, Any], vectors: npt.NDArray[Any], n_classes: 
         "quotas": lambda quotas: tuple(_check_quota(quota, n) for quota in quotas),
         "graph": lambda graph: _check_graph(graph, n),
         "class_names": lambda names: _check_class_names(tuple(names), n_classes),
+        "partitions": int,
+        "device": lambda name: pick_device(str(name), "device"),
+        "memory_limit": lambda amount: parse_bytes(amount, "memory_limit"),
     }
     _check_numbers(around)
     return {name: checks[name](value) if name in checks else value for name, value in around.items()}
 
 
 def _check_numbers(around: dict[str, Any]) -> None:
-    for name, least in (("group_cap", 0), ("neighbours", 1)):
+    for name, least in (("group_cap", 0), ("neighbours", 1), ("partitions", 1)):
         if name in around and (around[name] != int(around[name]) or around[name] < least):
-            raise DataError(f"{name} is a number of images", found=str(around[name]), expected=f"{least} or more")
+            what = "parts" if name == "partitions" else "images"
+            raise DataError(f"{name} is a number of {what}", found=str(around[name]), expected=f"{least} or more")
     if not 0 <= float(around.get("near_duplicate", 0.0)) <= 1:
         raise DataError("near_duplicate is a cosine", found=str(around["near_duplicate"]), expected="0..1, 0 = off")
     for share in ("explore", "evaluation"):

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 import platform
-import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -20,10 +19,12 @@ from pydantic import TypeAdapter, ValidationError
 from activesel import __version__
 from activesel.density import score_density
 from activesel.errors import DataError, UnreachableError
+from activesel.ids import join_ids
 from activesel.nearest import find_nearest_k, to_distance
 from activesel.novelty import score_novelty
 from activesel.pipelines.choose import Chosen
 from activesel.pipelines.gather import Gathered, SelectRequest
+from activesel.pipelines.tables import write_blocks, write_cell, write_csv
 from activesel.reasons import Kind
 from activesel.records import FloatArray, IntArray
 from activesel.uncertainty import score_entropy, score_least_confidence
@@ -38,9 +39,8 @@ SCORES = {  # name -> what a high value means
     "novelty": "high: far from every known image",
     "density": "high: typical, many images lie near it",
 }
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-_NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?", re.ASCII)
-_NEEDS_QUOTES = re.compile(r'[",\r\n]')
+HEAD_BYTES = 1024  # hold the first fields of batch.json, up to the strategy
+_BLOCK_LINES = 65536  # of stands_for.csv, made at a time
 PACKAGES = ("activesel", "numpy", "torch", "timm", "faiss-cpu", "scikit-learn", "opencv-python-headless", "pillow")
 
 
@@ -94,7 +94,7 @@ def build_batch(
     return BatchFile(
         SCHEMA_VERSION, batch_id, datetime.now(UTC).isoformat(timespec="seconds"), key, config.selection.strategy,
         float(request.budget), config.seed, command, config.model_dump(mode="json"), package_versions(),
-        gathered.input_hashes, chosen.picks.notes, len(gathered.rows), len(gathered.labels),
+        gathered.input_hashes, chosen.picks.notes, len(gathered.images), len(gathered.labelled),
         _records(gathered, chosen, config.scores.neighbours),
     )  # fmt: skip
 
@@ -114,7 +114,7 @@ def store_batch(
     try:
         write_json(draft / "batch.json", asdict(batch))
         write_atomic(draft / "batch.csv", _as_csv(batch))
-        write_atomic(draft / "stands_for.csv", _stands_for_csv(gathered, chosen))
+        write_blocks(draft / "stands_for.csv", stands_for_lines(gathered, chosen))
         write_report(draft)
         _publish(draft, folder)
     except BaseException:
@@ -128,6 +128,25 @@ def _publish(draft: Path, folder: Path) -> None:
         draft.rename(folder)
     except OSError as error:
         raise UnreachableError("cannot write", where=str(folder), found=error.strerror or str(error)) from None
+
+
+def read_head(workspace: Workspace, batch_id: str) -> dict[str, Any]:
+    """Return the first fields of a stored batch, such as its key and strategy, without reading it; {} where in doubt.
+
+    They stand before the settings, a line each; the whole file is a kilobyte per pick.
+    """
+    head: dict[str, Any] = {}
+    try:
+        with (workspace.batches_dir / batch_id / "batch.json").open("rb") as stream:
+            lines = stream.read(HEAD_BYTES).decode("utf8", "replace").splitlines()
+        for line in lines[1:]:
+            name, _, value = line.strip().removesuffix(",").partition(": ")
+            if not line.startswith('  "') or value[:1] in ("{", "["):
+                break
+            head[json.loads(name)] = json.loads(value)
+    except (OSError, ValueError):
+        return {}
+    return head
 
 
 def read_batch(workspace: Workspace, batch_id: str) -> BatchFile:
@@ -201,8 +220,8 @@ def _records(gathered: Gathered, chosen: Chosen, k: int) -> tuple[PickRecord, ..
     best = None if pool.probs is None else pool.probs[picks.rows].argmax(axis=1)
     names = gathered.class_names
     records = []
-    for i, row in enumerate(picks.rows):
-        image = gathered.rows[row]
+    images = gathered.images.take(picks.rows)
+    for i, (row, image) in enumerate(zip(picks.rows, images, strict=True)):
         predicted = None if best is None else (names[best[i]] if names else f"class {best[i]}")
         probability = None if best is None or pool.probs is None else round(float(pool.probs[row, best[i]]), 6)
         chance = picks.propensity[i]
@@ -226,7 +245,7 @@ def _as_csv(batch: BatchFile) -> str:
         values = [getattr(pick, name) for name in flat]
         values += [pick.scores.get(name) for name in scores]
         lines.append(values + [pick.meta.get(column) for column in meta])
-    return _write_csv(lines)
+    return write_csv(lines)
 
 
 def _rename(columns: list[str], taken: set[str]) -> list[str]:
@@ -239,31 +258,33 @@ def _rename(columns: list[str], taken: set[str]) -> list[str]:
     return names
 
 
-def _stands_for_csv(gathered: Gathered, chosen: Chosen) -> str:
-    """For every pool image that a pick represents: the pick's rank and the distance to it, 0..2."""
-    picks = chosen.picks
+def stands_for_lines(gathered: Gathered, chosen: Chosen) -> Iterator[bytes]:
+    """Yield the lines of stands_for.csv, many at a time: each pool image that a pick represents.
+
+    That is: the pick's rank and id, the image's id and path, and the distance between them, 0..2; by rank, then by id.
+    """
+    yield b"rank,pick_image_id,image_id,path,distance\n"
+    picks, images = chosen.picks, gathered.images
     assert picks.stands_for is not None
     rows = np.flatnonzero(picks.stands_for >= 0)
     rows = rows[np.argsort(picks.stands_for[rows], kind="stable")]
-    ranks = picks.stands_for[rows]
-    distance = to_distance(chosen.nearest_known[rows])
-    lines: list[list[object]] = [["rank", "pick_image_id", "image_id", "path", "distance"]]
-    for row, rank, far in zip(rows, ranks, distance, strict=True):
-        image = gathered.rows[row]
-        lines.append([rank + 1, gathered.rows[picks.rows[rank]].image_id, image.image_id, image.path, f"{far:.4f}"])
-    return _write_csv(lines)
+    heads = [f"{rank},{image_id},".encode() for rank, image_id in enumerate(images.names(picks.rows), start=1)]
+    for start in range(0, len(rows), _BLOCK_LINES):
+        block = rows[start : start + _BLOCK_LINES]
+        cells = _path_cells(images.paths.take(block))
+        distance = [b"%.4f" % far for far in to_distance(chosen.nearest_known[block]).tolist()]
+        names = join_ids(images.ids[block]).encode().split(b"\n")
+        ranks = picks.stands_for[block].tolist()
+        yield b"".join([
+            heads[rank] + name + b"," + path + b"," + far + b"\n"
+            for rank, name, path, far in zip(ranks, names, cells, distance, strict=True)
+        ])  # fmt: skip
 
 
-def _write_csv(lines: list[list[object]]) -> str:
-    return "".join(",".join(map(_cell, line)) + "\n" for line in lines)
-
-
-def _cell(value: object) -> str:
-    """Write one cell; text that a spreadsheet would run as a formula gets a quote in front, a number such as -5 not.
-
-    Python's csv writer leaves a lone carriage return without quotes, and every reader then sees two lines.
-    """
-    text = "" if value is None else str(value)
-    if text[:1] in _FORMULA_STARTS and not _NUMBER.fullmatch(text):
-        text = f"'{text}"
-    return '"' + text.replace('"', '""') + '"' if _NEEDS_QUOTES.search(text) else text
+def _path_cells(paths: list[bytes]) -> list[bytes]:
+    """Return paths as cells of a table; a look at all of them at once tells whether any needs care."""
+    together = b"\n" + b"\n".join(paths)
+    all_absolute = together.count(b"\n/") == together.count(b"\n") == len(paths)  # so none is a formula or two lines
+    if all_absolute and not any(sign in together for sign in (b'"', b",", b"\r")):
+        return paths
+    return [write_cell(path.decode()).encode() for path in paths]

@@ -9,8 +9,11 @@ import numpy as np
 from activesel.duplicates import group_near_duplicates
 from activesel.errors import DataError, UsageError
 from activesel.nearest import find_nearest, find_nearest_k, to_distance
+from activesel.pipelines.caps import cap_groups
 from activesel.pipelines.draws import Draws, Shares, draw_random_shares
-from activesel.pipelines.request import Request
+from activesel.pipelines.limits import check_limits
+from activesel.pipelines.parts import Rule, pick_in_parts
+from activesel.pipelines.request import Request, held_out_rows, is_cut, wants_graph, wants_groups
 from activesel.reasons import Evidence, Kind, explain
 from activesel.records import FloatArray, IntArray, Picks, Pool, Quota
 from activesel.seeds import derive_rng, derive_seed
@@ -41,17 +44,18 @@ def choose(request: Request) -> Chosen:
     """Choose a batch.
 
     Raises:
-        UsageError: an unknown strategy or option, or one that needs what is not there.
+        UsageError: an unknown strategy or option, one that needs what is not there, or more memory than the limit.
         DataError: a budget that the candidates cannot meet.
     """
     strategy = find_strategy(request.strategy)
     strategy.check_options(dict(request.options))
+    check_limits(request, strategy)
     pool, notes = _make_pool(request, strategy)
     _check_needs(pool, strategy, request)
     _check_budget(request, pool)
     groups = _group(pool, request)
     shares = Shares(request.budget, request.explore, request.evaluation, request.seed, request.cost)
-    draws = draw_random_shares(shares, pool.candidates, pool.labelled, _held_out(request), groups)
+    draws = draw_random_shares(shares, pool.candidates, pool.labelled, held_out_rows(request), groups)
     setting = _Setting(strategy, request, pool, groups, draws)
     picks = _run(setting)
     return _finish(setting, replace(picks, notes=(*notes, *draws.notes, *picks.notes)))
@@ -72,7 +76,7 @@ def _make_pool(request: Request, strategy: Strategy) -> tuple[Pool, list[str]]:
     labelled = np.empty(0, np.int64) if request.labelled is None else np.asarray(request.labelled, np.int64)
     candidates = np.ones(len(request.vectors), bool) if request.candidates is None else request.candidates.copy()
     candidates[labelled] = False
-    candidates[_held_out(request)] = False
+    candidates[held_out_rows(request)] = False
     probs, mutual_information, notes = _model(request, strategy)
     uncertainty = request.uncertainty
     if uncertainty is None and probs is not None:
@@ -80,17 +84,13 @@ def _make_pool(request: Request, strategy: Strategy) -> tuple[Pool, list[str]]:
     if request.exemplars is not None and "exemplars" not in strategy.needs | strategy.uses:
         notes.append(f"the exemplars were not looked at: strategy {strategy.name} has no use for them, exemplars has")
     graph = request.graph
-    if graph is None and ("graph" in strategy.needs or _wants_groups(request)):
+    if graph is None and wants_graph(request, strategy):
         graph = request.build_graph(
             request.vectors, request.neighbours, seed=derive_seed(request.seed, "graph") % 2**31
         )
     pool = Pool(request.vectors, labelled, candidates, request.classes, probs, mutual_information, uncertainty, graph,
                 request.exemplars, request.quotas, request.cost, request.device, request.journal)  # fmt: skip
     return pool, notes
-
-
-def _held_out(request: Request) -> IntArray:
-    return np.empty(0, np.int64) if request.held_out is None else request.held_out
 
 
 def _model(request: Request, strategy: Strategy) -> tuple[FloatArray | None, FloatArray | None, list[str]]:
@@ -135,12 +135,11 @@ _REMEDY = {
     "mutual_information": "give --predictions with mc_probs, or labels of two classes or more without --predictions",
     "exemplars": "give --exemplars",
     "uncertainty": "give labels of two classes or more, or --predictions",
-    "graph": "our bug: the graph is always built",
 }
 
 
 def _check_needs(pool: Pool, strategy: Strategy, request: Request) -> None:
-    for need in sorted(strategy.needs):
+    for need in sorted(strategy.needs - {"graph"}):
         if getattr(pool, need) is None:
             found = f"{0 if request.classes is None else len(request.classes)} labels" if need != "exemplars" else None
             raise UsageError(f"strategy {strategy.name} needs {need.replace('_', ' ')}", found=found,
@@ -161,16 +160,10 @@ def _check_budget(request: Request, pool: Pool) -> None:
 
 
 def _group(pool: Pool, request: Request) -> IntArray | None:
-    if pool.graph is None or not _wants_groups(request):
+    if pool.graph is None or not wants_groups(request):
         return None
     groups: IntArray = group_near_duplicates(pool.graph, request.near_duplicate)
     return groups
-
-
-def _wants_groups(request: Request) -> bool:
-    """Whether near-duplicates matter: for the cap, or because evaluation images have to be kept apart from them."""
-    keeps_apart = request.evaluation > 0 or len(_held_out(request)) > 0
-    return request.near_duplicate > 0 and (request.group_cap > 0 or keeps_apart)
 
 
 def _run(setting: _Setting) -> Picks:
@@ -181,9 +174,9 @@ def _run(setting: _Setting) -> Picks:
     quotas = [_reduce_quota(quota, draws.rows) for quota in pool.quotas]
     known = np.concatenate((pool.labelled, draws.explore))
     if groups is not None:
-        candidates[np.isin(groups, groups[np.union1d(draws.evaluation, _held_out(request))])] = False
+        candidates[np.isin(groups, groups[np.union1d(draws.evaluation, held_out_rows(request))])] = False
         if request.group_cap > 0:
-            quotas.append(_group_quota(groups, known, request.group_cap))
+            quotas.append(cap_groups(groups, known, request.group_cap))
     spent = float(len(draws.rows)) if request.cost is None else float(request.cost[draws.rows].sum())
     nothing = Picks(np.empty(0, np.int64), np.empty(0))
     if request.budget - spent <= 0:
@@ -193,14 +186,17 @@ def _run(setting: _Setting) -> Picks:
         note = "no pick by the strategy: every image left is a near-duplicate of an evaluation image"
         return replace(nothing, notes=(note,) if kept_apart else ())
     rest = replace(pool, candidates=candidates, labelled=known, quotas=tuple(quotas))
-    rng = derive_rng(request.seed, "strategy", setting.strategy.name)
-    return setting.strategy.run(rest, request.budget - spent, rng, **dict(request.options))
+    return _pick(setting, rest, request.budget - spent)
 
 
-def _group_quota(groups: IntArray, known: IntArray, cap: int) -> Quota:
-    n_groups = int(groups.max()) + 1
-    taken = np.bincount(groups[known], minlength=n_groups)
-    return Quota("the near-duplicate cap", groups, np.maximum(cap - taken, 0), np.zeros(n_groups, np.int64))
+def _pick(setting: _Setting, pool: Pool, budget: float) -> Picks:
+    """Pick from the whole pool at once, or in parts; those group near-duplicates themselves where nobody has yet."""
+    request, strategy = setting.request, setting.strategy
+    if is_cut(request, strategy):
+        cap = request.group_cap if setting.groups is None and request.near_duplicate > 0 else 0
+        rule = Rule(strategy, budget, request.options, request.seed, request.neighbours, request.near_duplicate, cap)
+        return pick_in_parts(pool, rule, request.partitions)
+    return strategy.run(pool, budget, derive_rng(request.seed, "strategy", strategy.name), **dict(request.options))
 
 
 def _reduce_quota(quota: Quota, drawn: IntArray) -> Quota:

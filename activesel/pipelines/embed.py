@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from activesel.catalog import Catalog, Images
 from activesel.embedding import Backbone, EmbeddedBatch, VectorStore, backbone_key, embed_images, open_backbone
+from activesel.errors import DataError
 from activesel.progress import Advance, show_progress
 from activesel.records import ImageRow, Quarantined
 from activesel.workspace import Workspace
@@ -55,6 +57,34 @@ def embed(workspace: Workspace, rows: Sequence[ImageRow]) -> EmbedSummary:
     seconds = time.perf_counter() - started
     n_new = len(todo) - len(failed)
     return EmbedSummary(n_new, len(rows) - len(todo), failed, seconds, n_new / seconds, store.key, backbone.dim)
+
+
+def embed_missing(workspace: Workspace, images: Images) -> Images:
+    """Give a vector to each image that has none; return the images that have one then, ``images`` where all do.
+
+    A file that broke since ingest goes to quarantine, and another of the image is tried.
+
+    Raises:
+        DataError: no image is left.
+    """
+    failed: tuple[Quarantined, ...] = ()
+    broken: set[str] = set()
+    while True:
+        missing = open_store(workspace).missing(images.ids)
+        rows = images.take(missing)
+        hopeless = np.array([str(Path(row.path)) in broken for row in rows], dtype=bool)
+        if hopeless.any():
+            images = images.keep(np.setdiff1d(np.arange(len(images)), missing[hopeless]))
+        todo = [row for row, is_hopeless in zip(rows, hopeless, strict=True) if not is_hopeless]
+        failed = embed(workspace, todo).failed if todo else ()
+        if not failed:
+            return images
+        broken |= {item.path for item in failed}
+        with Catalog.open(workspace.catalog_path) as catalog:
+            catalog.add_quarantined(failed, images.source or "embed")
+            images = catalog.list_images(images.source)
+        if not len(images):
+            raise DataError("no image could be read", found=failed[0].detail, hint="see `activesel status`")
 
 
 def load_vectors(workspace: Workspace, ids: Sequence[str]) -> npt.NDArray[np.float16]:

@@ -3,59 +3,54 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
 from pathlib import Path
 
 import numpy as np
 
+from activesel.catalog import Catalog, Images
 from activesel.errors import DataError
+from activesel.ids import pack_ids
 from activesel.images import check_image
 from activesel.pipelines.embed import embed, load_vectors
+from activesel.pipelines.space import Space
 from activesel.records import FloatArray, ImageRow, Quarantined
 from activesel.sources import read_source
 from activesel.workspace import Workspace
 
-
-@dataclass(frozen=True)
-class Exemplars:
-    """image_ids: q ids, in the order of the list or the folder. vectors: (q, d) unit rows."""
-
-    image_ids: tuple[str, ...]
-    vectors: FloatArray
-
-
+_IMAGE_ID = re.compile(r"[0-9a-f]{32}")
 Wanted = tuple[str, ...] | list[ImageRow]  # ids of images of the pool, or files to embed
 
 
-def find_exemplars(
-    workspace: Workspace, path: Path, resolve: Mapping[str, str], ids: Sequence[str], *, own_vectors: bool
-) -> Wanted:
+def find_exemplars(workspace: Workspace, path: Path, images: Images, *, own_vectors: bool) -> Wanted:
     """Return what ``path`` names: an image, every image of a folder, or a text file of ids or paths of the pool.
 
-    resolve: path -> image id. ids: of the pool. own_vectors: the user's, so that nothing can be embedded beside them.
+    images: the pool. own_vectors: the user's, so that nothing can be embedded beside them.
 
     Raises:
         DataError: a file that is no image, too large or broken, a folder without images, an image not in the pool.
     """
     if path.suffix.lower() in (".txt", ".csv") and not path.is_dir():
-        return _list_images(path, resolve, ids)
+        with Catalog.open(workspace.catalog_path) as catalog:
+            return _list_images(path, catalog, images)
     if own_vectors:
         raise DataError("exemplar images need the built-in vectors", where=str(path),
                         expected="a .txt file of ids or paths beside --embeddings")  # fmt: skip
     return _check_files(workspace, path)
 
 
-def read_exemplars(workspace: Workspace, wanted: Wanted, ids: Sequence[str], vectors: FloatArray) -> Exemplars:
-    """Return the exemplars' vectors, taken from the pool's (n, d), or embedded like the pool.
+def read_exemplars(
+    workspace: Workspace, wanted: Wanted, images: Images, space: Space
+) -> tuple[tuple[str, ...], FloatArray]:
+    """Return the exemplars' ids (q,), in the order of the list or the folder, and their vectors in the pool's space.
 
     Raises:
         DataError: a file that vanished or broke since it was found.
     """
-    return _pick_images(wanted, ids, vectors) if isinstance(wanted, tuple) else _embed_files(workspace, wanted)
+    return _pick_images(wanted, images, space) if isinstance(wanted, tuple) else _embed_files(workspace, wanted, space)
 
 
-def _list_images(path: Path, resolve: Mapping[str, str], ids: Sequence[str]) -> tuple[str, ...]:
+def _list_images(path: Path, catalog: Catalog, images: Images) -> tuple[str, ...]:
     """Return the image ids that a text file names, one id or path a line, relative to the file or to here.
 
     Raises:
@@ -69,10 +64,9 @@ def _list_images(path: Path, resolve: Mapping[str, str], ids: Sequence[str]) -> 
         raise DataError("not a text file", where=str(path), expected="UTF-8, one image id or path a line") from None
     if not names:
         raise DataError("no exemplar is named", where=str(path), expected="one image id or path a line")
-    pool = set(ids)
-    found = [_find_image(name, resolve, path.parent) for name in names]
+    found = [_find_image(name, catalog, path.parent) for name in names]
     for name, image_id in zip(names, found, strict=True):
-        if image_id not in pool:
+        if _find_row(image_id, images) < 0:
             raise DataError("an exemplar is not in the pool", where=str(path), found=name,
                             expected="the id or path of an image of the pool, one a line")  # fmt: skip
     return tuple(dict.fromkeys(found))
@@ -99,7 +93,7 @@ def _check_files(workspace: Workspace, path: Path) -> list[ImageRow]:
     return list(rows.values())
 
 
-def _embed_files(workspace: Workspace, images: list[ImageRow]) -> Exemplars:
+def _embed_files(workspace: Workspace, images: list[ImageRow], space: Space) -> tuple[tuple[str, ...], FloatArray]:
     """Embed images like the pool.
 
     Raises:
@@ -109,21 +103,27 @@ def _embed_files(workspace: Workspace, images: list[ImageRow]) -> Exemplars:
     if failed:
         raise DataError("an exemplar cannot be used", where=failed[0].path, found=failed[0].detail)
     ids = tuple(row.image_id for row in images)
-    return Exemplars(ids, load_vectors(workspace, ids))
+    return ids, space.project(load_vectors(workspace, ids))
 
 
-def _pick_images(image_ids: tuple[str, ...], ids: Sequence[str], vectors: FloatArray) -> Exemplars:
-    """Take the exemplars' vectors from the pool's: vectors (n, d), one per id; those that left the pool stay out."""
-    position = {image_id: i for i, image_id in enumerate(ids)}
-    left = tuple(image_id for image_id in image_ids if image_id in position)
+def _pick_images(image_ids: tuple[str, ...], images: Images, space: Space) -> tuple[tuple[str, ...], FloatArray]:
+    """Take the exemplars' rows from the pool's; those that left the pool stay out."""
+    rows = [_find_row(image_id, images) for image_id in image_ids]
+    left = tuple(image_id for image_id, row in zip(image_ids, rows, strict=True) if row >= 0)
     if not left:
         raise DataError("none of the exemplars can be read any more", hint="see `activesel status`")
-    return Exemplars(left, np.asarray(vectors[np.array([position[i] for i in left], dtype=np.int64)]))
+    return left, np.asarray(space.rows[np.array([row for row in rows if row >= 0], dtype=np.int64)])
 
 
-def _find_image(name: str, resolve: Mapping[str, str], folder: Path) -> str:
+def _find_row(image_id: str, images: Images) -> int:
+    """Return the row of an image, -1 where there is none, or where the text is no id."""
+    return int(images.find(pack_ids([image_id]))[0]) if _IMAGE_ID.fullmatch(image_id) else -1
+
+
+def _find_image(name: str, catalog: Catalog, folder: Path) -> str:
     """As written, then from the list's folder, then from here; the name itself, which may be an id, where none is."""
     for path in (name, os.path.normpath(folder.absolute() / name), os.path.normpath(Path.cwd() / name)):
-        if path in resolve:
-            return resolve[path]
+        image_id = catalog.image_at(path)
+        if image_id is not None:
+            return image_id
     return name

@@ -22,7 +22,7 @@ def find_batch(workspace: Workspace, name: str | None) -> str:
         DataError: there is none, or none of that name.
     """
     with Catalog.open(workspace.catalog_path) as catalog:
-        known = [batch.batch_id for batch in catalog.batches()]
+        known = catalog.batch_ids()
     if not known:
         raise DataError("there is no batch yet", where=str(workspace.root), hint="run `activesel select --budget 200`")
     if name is None:
@@ -78,9 +78,9 @@ def _as_coco(workspace: Workspace, batch: BatchFile) -> str:
     An image labelled since carries its label as one annotation around the whole image: the label says no more.
     """
     with Catalog.open(workspace.catalog_path) as catalog:
-        labels = catalog.labels()
-        sizes = {row.image_id: (row.width_px, row.height_px) for row in catalog.images()}
-    names = sorted({label.name for label in labels.values()})
+        labels = catalog.labels_of(pick.image_id for pick in batch.picks)
+        sizes = catalog.sizes_of(pick.image_id for pick in batch.picks)
+        names = catalog.label_columns().names
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number, pick in enumerate(batch.picks, start=1):
@@ -89,7 +89,7 @@ def _as_coco(workspace: Workspace, batch: BatchFile) -> str:
         if pick.image_id in labels:
             annotations.append({
                 "id": len(annotations) + 1, "image_id": number, "iscrowd": 0, "area": width * height,
-                "category_id": names.index(labels[pick.image_id].name) + 1, "bbox": [0, 0, width, height],
+                "category_id": names.index(labels[pick.image_id]) + 1, "bbox": [0, 0, width, height],
             })  # fmt: skip
     document = {
         "info": {"description": f"activesel batch {batch.batch_id}", "date_created": batch.created},

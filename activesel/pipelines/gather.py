@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from activesel.catalog import Catalog
+from activesel.catalog import Catalog, Images
+from activesel.embedding.reduced import Directions
 from activesel.errors import DataError
-from activesel.pipelines.embed import embed, load_vectors, vectors_key
-from activesel.pipelines.exemplars import Exemplars, find_exemplars, read_exemplars
-from activesel.pipelines.quotas import metadata_values, parse_quota, read_cost
+from activesel.ids import find_ids, join_ids, unpack_ids
+from activesel.pipelines.embed import embed_missing, open_store, vectors_key
+from activesel.pipelines.exemplars import find_exemplars, read_exemplars
+from activesel.pipelines.quotas import parse_quota, read_cost
+from activesel.pipelines.space import Space, forget_others, load_array_parts, open_space
 from activesel.predictions import Predictions, read_embeddings, read_predictions
-from activesel.projection import reduce_dimensions
-from activesel.records import BoolArray, FloatArray, ImageRow, Label
+from activesel.projection import can_reduce
+from activesel.records import BoolArray, FloatArray, IntArray
 from activesel.workspace import Workspace
 
 
@@ -46,108 +50,121 @@ class SelectRequest:
 
 @dataclass(frozen=True)
 class Gathered:
-    """The inputs of a selection, aligned: one entry per image in the order of image ids."""
+    """The inputs of a selection, aligned: one entry per image in the order of image ids; no Python object for each."""
 
-    rows: tuple[ImageRow, ...]
-    vectors: FloatArray  # (n, components) unit rows
+    images: Images
+    space: Space  # its rows are the vectors, (n, components)
     vectors_name: str
-    labels: dict[str, Label]  # image id -> label, evaluation draws left out
+    labelled: IntArray  # (m,) rows that have a label, ascending, evaluation draws left out
+    classes: IntArray  # (m,) index of each label in class_names
     class_names: tuple[str, ...]
     candidates: BoolArray  # (n,) what the filter lets through, known images included
-    held_out: npt.NDArray[np.int64]  # rows drawn for evaluation in earlier rounds
-    pending: npt.NDArray[np.int64]  # rows of earlier batches that have no label yet
+    held_out: IntArray  # rows drawn for evaluation in earlier rounds
+    pending: IntArray  # rows of earlier batches that have no label yet
     predictions: Predictions | None
     exemplars: FloatArray | None
     input_hashes: dict[str, str]
     answered: tuple[str, ...]  # evaluation draws that have a label by now; which one is nobody's business here
 
     @property
+    def vectors(self) -> FloatArray:
+        return self.space.rows
+
+    @property
     def may_be_picked(self) -> BoolArray:
         """(n,) candidates that are neither labelled, nor on their way, nor held out."""
-        known = {*self.labels, *(self.rows[i].image_id for i in (*self.held_out, *self.pending))}
-        unknown: BoolArray = np.array([row.image_id not in known for row in self.rows])
-        return self.candidates & unknown
+        return _without(self.candidates, self.labelled, self.held_out, self.pending)
 
 
 @dataclass(frozen=True)
 class Known:
-    """What the catalog says. resolve: path -> image id. waiting: picked earlier, without a label yet."""
+    """What the catalog says. label_names: of ``labelled``, ascending rows. waiting: picked earlier, without a label."""
 
-    rows: list[ImageRow]
-    labels: dict[str, Label]
-    evaluation: set[str]
-    waiting: set[str]
+    images: Images
+    labelled: IntArray
+    label_names: tuple[str, ...]
+    evaluation: IntArray
+    waiting: IntArray
     answered: tuple[str, ...]
-    resolve: dict[str, str]
-
-    @property
-    def ids(self) -> list[str]:
-        return [row.image_id for row in self.rows]
-
-    def rows_of(self, image_ids: set[str]) -> npt.NDArray[np.int64]:
-        return np.array([i for i, row in enumerate(self.rows) if row.image_id in image_ids], dtype=np.int64)
 
 
-def gather(workspace: Workspace, request: SelectRequest) -> Gathered:
+def gather(workspace: Workspace, request: SelectRequest, lap: Callable[[str], None] = lambda _: None) -> Gathered:
     """Read everything; embed what has no vector yet, after whatever can be refused has been.
+
+    lap: told the name of every stage when it is done.
 
     Raises:
         DataError: no images, a filter that nothing meets, predictions or vectors that do not fit.
     """
     known = read_catalog(workspace, request.source)
-    if not known.rows:
+    if not len(known.images):
         raise DataError("there are no images yet", where=str(workspace.root), hint="run `activesel ingest IMAGES`")
     check_metadata(known, request)  # this and what follows, before an hour of embedding
-    predictions = _read_predictions(workspace, request, known)
-    _class_names(known.labels, predictions)
+    predictions = _read_predictions(workspace, request, known.images)
+    _class_names(known.label_names, predictions)
     wanted = None
     if request.exemplars is not None:
         own_vectors = request.embeddings is not None
-        wanted = find_exemplars(workspace, request.exemplars, known.resolve, known.ids, own_vectors=own_vectors)
-    left = _embed_missing(workspace, known, request)
-    if left is not known.rows:
-        known = _keep(known, left)
-        predictions = _read_predictions(workspace, request, known)
-    vectors, name = _read_vectors(workspace, request, known)
-    exemplars = None if wanted is None else read_exemplars(workspace, wanted, known.ids, vectors)
-    hashes = _hash_inputs(request, known, name, predictions, exemplars)
-    vectors, queries = _reduce(vectors, exemplars, workspace.config.selection.components)
+        wanted = find_exemplars(workspace, request.exemplars, known.images, own_vectors=own_vectors)
+    lap("catalog")
+    left = known.images if request.embeddings is not None else embed_missing(workspace, known.images)
+    if left is not known.images:
+        known = read_catalog(workspace, request.source, left)
+        predictions = _read_predictions(workspace, request, known.images)
+    lap("vectors")
+    hashes = _hash_inputs(workspace, request, known, predictions)
+    space = _open_space(workspace, request, known.images, hashes)
+    exemplars = None
+    if wanted is not None:
+        names, exemplars = read_exemplars(workspace, wanted, known.images, space)
+        hashes["exemplars"] = _sha256("\n".join(names).encode())
+    class_names = _class_names(known.label_names, predictions)
+    index = {name: code for code, name in enumerate(class_names)}
+    classes = np.array([index[name] for name in known.label_names], np.int64)
+    candidates = find_candidates(known.images, request.where)
+    lap("projection")
     return Gathered(
-        tuple(known.rows), vectors, name, known.labels, _class_names(known.labels, predictions),
-        find_candidates(known.rows, request.where), known.rows_of(known.evaluation), known.rows_of(known.waiting),
-        predictions, queries, hashes, known.answered,
+        known.images, space, hashes["vectors"], known.labelled, classes, class_names, candidates, known.evaluation,
+        known.waiting, predictions, exemplars, hashes, known.answered,
     )  # fmt: skip
 
 
-def find_candidates(rows: Sequence[ImageRow], where: Sequence[str]) -> BoolArray:
+def find_candidates(images: Images, where: Sequence[str]) -> BoolArray:
     """Return (n,) whether each image meets every filter "COLUMN=VALUE,VALUE".
 
     Raises:
         DataError: a filter of another form, or no image meets them all.
     """
+    candidates = np.ones(len(images), dtype=bool)
     for condition in where:
         column, equals, values = condition.partition("=")
         if not (column and equals and values):
             raise DataError("cannot read a filter", where=condition, expected="COLUMN=VALUE or COLUMN=VALUE,VALUE")
-    candidates = np.array([_meets(row, where) for row in rows], dtype=bool)
+    for condition in where:
+        column, _, values = condition.partition("=")
+        candidates &= images.column(column).meets(values.split(","))
     if not candidates.any():
-        raise DataError("no image meets the filter", where=" ".join(where), found=_known_meta(rows))
+        raise DataError("no image meets the filter", where=" ".join(where), found=_known_meta(images))
     return candidates
 
 
-def read_catalog(workspace: Workspace, source: str | None) -> Known:
-    """Of a source alone, as in a one-off selection, earlier picks without a label may be picked again."""
+def read_catalog(workspace: Workspace, source: str | None, images: Images | None = None) -> Known:
+    """Read what is known of a pool: all images, those of a source, or ``images``.
+
+    Of a source alone, as in a one-off selection, earlier picks without a label may be picked again.
+    """
     with Catalog.open(workspace.catalog_path) as catalog:
-        rows, labels, evaluation = catalog.images(source), catalog.labels(), catalog.evaluation_ids()
-        picked = {image_id for batch in catalog.batches() for image_id in batch.image_ids}
-        # A file set aside since the user made predictions is known, though it is no image of the pool any more.
-        resolve = {item.path: f"set aside: {item.path}" for item in catalog.quarantined()} | catalog.resolve()
-    known = Known(
-        rows, {i: label for i, label in labels.items() if i not in evaluation}, evaluation,
-        picked - set(labels) - evaluation if source is None else set(),
-        tuple(sorted(evaluation & set(labels))), resolve,
+        images = catalog.list_images(source) if images is None else images
+        labels, evaluation, picked = catalog.label_columns(), catalog.picked_ids("evaluation"), catalog.picked_ids()
+    steers = find_ids(evaluation, labels.ids) < 0
+    rows = images.find(labels.ids)
+    kept = steers & (rows >= 0)
+    waits = (find_ids(labels.ids, picked) < 0) & (find_ids(evaluation, picked) < 0) & (source is None)
+    answered = evaluation[find_ids(labels.ids, evaluation) >= 0]
+    return Known(
+        images, rows[kept], tuple(labels.names[code] for code in labels.codes[kept]), _present(images.find(evaluation)),
+        _present(images.find(picked[waits])), tuple(unpack_ids(answered)),
     )  # fmt: skip
-    return _keep(known, rows)
 
 
 def check_metadata(known: Known, request: SelectRequest) -> BoolArray:
@@ -156,84 +173,76 @@ def check_metadata(known: Known, request: SelectRequest) -> BoolArray:
     Raises:
         DataError: as said; what needs a model, such as a quota per predicted class, is not looked at.
     """
-    taken = known.labels.keys() | known.evaluation | known.waiting
-    candidates = find_candidates(known.rows, request.where)
-    candidates &= np.array([row.image_id not in taken for row in known.rows])
+    candidates = find_candidates(known.images, request.where)
+    candidates = _without(candidates, known.labelled, known.evaluation, known.waiting)
     for text in request.quotas:
-        values = metadata_values(known.rows, text.partition("=")[0])
-        if not text.startswith("class=") or any(values):
-            parse_quota(text, values, candidates, request.budget if request.cost is None else None)
+        column = known.images.column(text.partition("=")[0])
+        if not text.startswith("class=") or column.values:
+            parse_quota(text, column, candidates, request.budget if request.cost is None else None)
     if request.cost is not None:
-        read_cost(known.rows, request.cost, candidates)
+        read_cost(known.images, request.cost, candidates)
     return candidates
 
 
-def _keep(known: Known, rows: list[ImageRow]) -> Known:
-    """Keep these rows and what is said about them."""
-    ids = {row.image_id for row in rows}
-    return replace(known, rows=rows, labels={i: label for i, label in known.labels.items() if i in ids})
+def _without(candidates: BoolArray, *known: IntArray) -> BoolArray:
+    left = candidates.copy()
+    for rows in known:
+        left[rows] = False
+    return left
 
 
-def _embed_missing(workspace: Workspace, known: Known, request: SelectRequest) -> list[ImageRow]:
-    """Embed what is missing. A file that broke since ingest goes to quarantine, and another of the image is tried."""
-    rows, broken = known.rows, set[str]()
-    while request.embeddings is None:
-        failed = embed(workspace, rows).failed
-        if not failed:
-            break
-        broken |= {item.path for item in failed}
-        with Catalog.open(workspace.catalog_path) as catalog:
-            catalog.add_quarantined(failed, request.source or "embed")
-            rows = [row for row in catalog.images(request.source) if str(Path(row.path)) not in broken]
-        if not rows:
-            raise DataError("no image could be read", found=failed[0].detail, hint="see `activesel status`")
-    return rows
+def _present(rows: npt.NDArray[np.int64]) -> IntArray:
+    return np.sort(rows[rows >= 0])
 
 
-def _read_vectors(workspace: Workspace, request: SelectRequest, known: Known) -> tuple[FloatArray, str]:
+def _open_space(workspace: Workspace, request: SelectRequest, images: Images, hashes: Mapping[str, str]) -> Space:
+    """Return the pool's vectors, reduced; hashes name the user's own files."""
+    components, folder = workspace.config.selection.components, workspace.index_dir / "spaces"
     if request.embeddings is None:
-        return load_vectors(workspace, known.ids), vectors_key(workspace)
+        key = vectors_key(workspace)
+        load = functools.cache(functools.partial(open_store, workspace))  # not opened where everything is kept
+        return open_space(folder, key, images.ids, lambda ids: load().load_parts(ids), components,
+                          whole=request.source is None)  # fmt: skip
     assert request.ids is not None, "checked with the request"
-    return read_embeddings(request.embeddings, request.ids, known.resolve, known.ids), request.embeddings.name
+    vectors = read_embeddings(request.embeddings, request.ids, read_paths(workspace), images.names())
+    name = "own-" + _sha256((hashes["embeddings"] + hashes["ids"]).encode())[:32]
+    if not can_reduce(len(vectors), vectors.shape[1], components):
+        return Space(vectors, Directions(None, len(vectors)), {"vectors": name})
+    forget_others(folder, "own-", name)
+    return open_space(folder, name, images.ids, load_array_parts(images.ids, vectors), components)
 
 
-def _read_predictions(workspace: Workspace, request: SelectRequest, known: Known) -> Predictions | None:
+def _read_predictions(workspace: Workspace, request: SelectRequest, images: Images) -> Predictions | None:
     if request.predictions is None:
         return None
     scores = workspace.config.scores
     return read_predictions(
-        request.predictions, known.resolve, known.ids, reduction=scores.reduction, top_k=scores.reduction_top_k
-    )
+        request.predictions, read_paths(workspace), images.names(), reduction=scores.reduction,
+        top_k=scores.reduction_top_k,
+    )  # fmt: skip
 
 
-def _reduce(vectors: FloatArray, exemplars: Exemplars | None, components: int) -> tuple[FloatArray, FloatArray | None]:
-    """Reduce pool and exemplars with the same directions."""
-    if exemplars is None:
-        return reduce_dimensions(vectors, components), None
-    both = reduce_dimensions(np.concatenate([vectors, exemplars.vectors.astype(vectors.dtype)]), components)
-    return both[: len(vectors)], both[len(vectors) :]
+def read_paths(workspace: Workspace) -> dict[str, str]:
+    """Return the image id of every path; for users' files that name images, a Python object for each image.
+
+    A file set aside since the user made predictions is known, though it is no image of the pool any more.
+    """
+    with Catalog.open(workspace.catalog_path) as catalog:
+        return {item.path: f"set aside: {item.path}" for item in catalog.quarantined()} | catalog.resolve()
 
 
-def _meets(row: ImageRow, where: Sequence[str]) -> bool:
-    for condition in where:
-        column, _, values = condition.partition("=")
-        if row.meta.get(column) not in values.split(","):
-            return False
-    return True
-
-
-def _known_meta(rows: Sequence[ImageRow]) -> str:
-    columns = sorted({column for row in rows for column in row.meta})
-    parts = [f"{c}=" + "|".join(sorted({row.meta[c] for row in rows if c in row.meta})[:5]) for c in columns[:5]]
+def _known_meta(images: Images) -> str:
+    columns = list(images.columns().items())[:5]
+    parts = [f"{name}=" + "|".join(column.values[:5]) for name, column in columns]
     return "; ".join(parts) if parts else "no metadata at all"
 
 
-def _class_names(labels: dict[str, Label], predictions: Predictions | None) -> tuple[str, ...]:
+def _class_names(label_names: Sequence[str], predictions: Predictions | None) -> tuple[str, ...]:
     """The classes in a fixed order: the predictions' columns, else the label names sorted.
 
     Columns without names are "class 0", "class 1", ...: which label each means is not for us to guess; labels follow.
     """
-    known = sorted({label.name for label in labels.values()})
+    known = sorted(set(label_names))
     if predictions is None:
         return tuple(known)
     columns = predictions.classes or ()
@@ -250,25 +259,26 @@ def _class_names(labels: dict[str, Label], predictions: Predictions | None) -> t
 
 
 def _hash_inputs(
-    request: SelectRequest, known: Known, name: str, predictions: Predictions | None, exemplars: Exemplars | None
+    workspace: Workspace, request: SelectRequest, known: Known, predictions: Predictions | None
 ) -> dict[str, str]:
     """Name every input by its content; what decides nothing, such as unused metadata, stays out."""
-    labels = "\n".join(f"{i},{label.name}" for i, label in sorted(known.labels.items()))
-    hashes = {"images": _sha256("\n".join(known.ids).encode()), "labels": _sha256(labels.encode()), "vectors": name}
+    images = known.images
+    pairs = zip(images.names(known.labelled), known.label_names, strict=True)
+    labels = "\n".join(f"{image_id},{name}" for image_id, name in pairs)
+    hashes = {"images": _sha256(join_ids(images.ids).encode()), "labels": _sha256(labels.encode())}
     texts = [*request.where, *request.quotas, *([request.cost] if request.cost else [])]
-    columns = sorted({text.partition("=")[0] for text in texts})
+    columns = [(name, images.column(name)) for name in sorted({text.partition("=")[0] for text in texts})]
     if columns:
-        values = [[row.meta.get(column) for column in columns] for row in known.rows]
-        hashes["metadata"] = _sha256(json.dumps([columns, values]).encode())
+        names = [[name, column.values, _sha256(column.codes.tobytes())] for name, column in columns]
+        hashes["metadata"] = _sha256(json.dumps(names).encode())
     if predictions is not None and predictions.uncertainty is not None:
         hashes["uncertainty"] = _sha256(predictions.uncertainty.tobytes())  # pixel maps lie in files of their own
-    if exemplars is not None:
-        hashes["exemplars"] = _sha256("\n".join(exemplars.image_ids).encode())
     for field in ("predictions", "embeddings", "ids"):
         path = getattr(request, field)
         if path is not None:
             with path.open("rb") as stream:
                 hashes[field] = hashlib.file_digest(stream, "sha256").hexdigest()
+    hashes["vectors"] = vectors_key(workspace) if request.embeddings is None else request.embeddings.name
     return hashes
 
 

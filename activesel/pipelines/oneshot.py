@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +14,12 @@ from activesel.labels import find_format
 from activesel.pipelines.arrays import check_budget
 from activesel.pipelines.ingest import ingest
 from activesel.pipelines.select import BatchResult, SelectRequest, select_batch
+from activesel.pipelines.tables import write_blocks
 from activesel.sources import read_source
 from activesel.strategies import find_strategy
-from activesel.workspace import SETTINGS_NAME, Workspace, write_atomic
+from activesel.workspace import SETTINGS_NAME, Workspace
 
+_BLOCK_BYTES = 1 << 22
 BATCH_FILES = ("batch.csv", "batch.json", "report.html", "stands_for.csv")
 
 
@@ -73,9 +76,10 @@ def place_batch(batch: Path, folder: Path) -> None:
         for leftover in folder.glob(f".{name}.*"):
             leftover.unlink(missing_ok=True)
     for name in reversed(BATCH_FILES):
-        content, target = (batch / name).read_bytes(), folder / name
-        if not target.exists() or target.read_bytes() != content:
-            write_atomic(target, content)
+        target = folder / name
+        if not target.exists() or not filecmp.cmp(batch / name, target, shallow=False):
+            with (batch / name).open("rb") as stream:  # stands_for.csv has a line per image
+                write_blocks(target, iter(lambda: stream.read(_BLOCK_BYTES), b""))
 
 
 def _check_request(workspace: Workspace, request: SelectRequest) -> None:

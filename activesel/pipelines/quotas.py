@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from activesel.catalog import Column, Images
 from activesel.errors import DataError
-from activesel.records import BoolArray, FloatArray, ImageRow, Quota
+from activesel.records import BoolArray, FloatArray, Quota
 
 UNBOUNDED = 2**31 - 1
 _BOUND = re.compile(r"(?P<value>.+):(?P<least>\d{1,9})(?:-(?P<most>\d{1,9}))?", re.ASCII | re.DOTALL)
 
 
-def parse_quota(text: str, values: Sequence[str | None], candidates: BoolArray, budget: float | None) -> Quota:
-    """Return the bounds that ``text`` sets on the column whose value per row is ``values`` (None = not counted).
+def parse_quota(text: str, values: Column, candidates: BoolArray, budget: float | None) -> Quota:
+    """Return the bounds that ``text`` sets on a column; images without a value are not counted.
 
     "A:30" at most 30 of A; "A:5-20" at least 5 and at most 20; several with commas; "equal" the same number of each
     value, what a scarce value cannot give going to the others. candidates: (n,) rows that may still be picked, labelled
@@ -30,11 +31,10 @@ def parse_quota(text: str, values: Sequence[str | None], candidates: BoolArray, 
         raise DataError(
             "cannot read a quota", where=text, expected="COLUMN=VALUE:MOST,VALUE:LEAST-MOST or COLUMN=equal"
         )
-    names = sorted({value for value in values if value is not None})
+    names, codes = values.values, values.codes
     if not names:
         raise DataError(f"no image has a value for {column}", where=f"quota {text}", hint="see `activesel status`")
     position = {name: i for i, name in enumerate(names)}
-    codes = np.array([-1 if value is None else position[value] for value in values], dtype=np.int64)
     if wanted == "equal":
         if budget is None:
             raise DataError("equal shares out images, and --cost makes the budget money", where=f"quota {text}",
@@ -48,29 +48,29 @@ def parse_quota(text: str, values: Sequence[str | None], candidates: BoolArray, 
     return Quota(f"quota {column}", codes, high, low)
 
 
-def metadata_values(rows: Sequence[ImageRow], column: str) -> list[str | None]:
-    """Return each image's value of a metadata column, None where it has none."""
-    return [row.meta.get(column) for row in rows]
-
-
-def read_cost(rows: Sequence[ImageRow], column: str, candidates: BoolArray) -> FloatArray:
+def read_cost(images: Images, column: str, candidates: BoolArray) -> FloatArray:
     """Return (n,) costs above 0 from a metadata column; 1 for rows that cannot be picked and have none.
 
     Raises:
         DataError: a candidate's cost is missing, no number, not finite or not above 0.
     """
-    costs = np.ones(len(rows))
-    for i in map(int, np.flatnonzero(candidates)):
-        text = rows[i].meta.get(column)
-        try:
-            costs[i] = float(text) if text is not None else np.nan
-        except ValueError:
-            costs[i] = np.nan
-        if not np.isfinite(costs[i]) or costs[i] <= 0:
-            raise DataError(f"column {column} is not a cost", where=rows[i].path,
-                            found="nothing" if text is None else repr(text),
-                            expected="a number above 0 for every image that may be picked")  # fmt: skip
-    return costs
+    texts = images.column(column)
+    of_text = np.array([*map(_read_number, texts.values), np.nan])  # the last for code -1
+    costs = of_text[texts.codes]
+    wrong = candidates & ~(np.isfinite(costs) & (costs > 0))
+    if wrong.any():
+        (image,) = images.take(np.flatnonzero(wrong)[:1])
+        found = "nothing" if column not in image.meta else repr(image.meta[column])
+        raise DataError(f"column {column} is not a cost", where=image.path, found=found,
+                        expected="a number above 0 for every image that may be picked")  # fmt: skip
+    return np.where(candidates, costs, 1.0)
+
+
+def _read_number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _parse_bounds(

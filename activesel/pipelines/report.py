@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import io
+import json
+import os
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
-import numpy.typing as npt
 import yaml
+from pydantic import TypeAdapter
 
-from activesel.catalog import Catalog
+from activesel.catalog import Catalog, Images, order_column
 from activesel.errors import DataError
 from activesel.images import thumbnail_jpeg
 from activesel.pipelines.batch import SCORES, BatchFile, PickRecord, pool_scores, read_batch
 from activesel.pipelines.choose import Chosen
 from activesel.pipelines.gather import Gathered
-from activesel.records import FloatArray, ImageRow, IntArray, KnnGraph, Quarantined
+from activesel.records import FloatArray, IntArray, KnnGraph
 from activesel.report.data import (
     Breakdown,
     Coverage,
@@ -36,21 +39,25 @@ from activesel.report.render import write_report
 from activesel.strategies import find_strategy
 from activesel.workspace import Workspace, write_atomic
 
+MAX_SAMPLE = 20_000  # images behind curves and histograms: shares are off by 0.3 % or so, which no chart shows
+_NAMES = ("class_names", "map_names")
 MAX_BREAKDOWN_VALUES = 100  # a column such as time has a value per image: nothing to break down
 MAX_QUARANTINED = 100
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The arrays behind a report, so that it can be drawn again when labels have come in.
+    """What is behind a report, so that it can be drawn again when labels have come in; its size is bounded.
 
-    image_ids: (n,) hex text. labelled, picked: row numbers. classes: (m,) index into class_names. predicted: (n,) index
-    or -1. near_label, near_known: (n,) cosine distance, 0..2, to the nearest labelled, labelled or picked image;
-    inf where there is none. radius: cosine distance up to which an image counts as covered. map_rows: (p,), xy: (p, 2).
-    scores: name -> (n,) 0..1.
+    It knows s rows of the pool: the picks, the labelled, those on the map, and up to MAX_SAMPLE evenly spaced ones.
+    Row numbers count within these s. sample: the evenly spaced ones, which stand for the pool in curves and histograms.
+    labelled, picked: row numbers. classes: (m,) index into class_names. predicted: (s,) index or -1. near_label,
+    near_known: (s,) cosine distance, 0..2, to the nearest labelled, labelled or picked image; inf where there is none.
+    radius: cosine distance up to which an image counts as covered. map_rows: (p,), xy: (p, 2), map_names: p file names.
+    scores: name -> (s,) 0..1. breakdowns: counts over the whole pool. source: where the images lie.
     """
 
-    image_ids: npt.NDArray[np.str_]
+    sample: IntArray
     labelled: IntArray
     picked: IntArray
     classes: IntArray
@@ -61,14 +68,17 @@ class Snapshot:
     radius: float
     map_rows: IntArray
     xy: FloatArray
+    map_names: tuple[str, ...]
     scores: dict[str, FloatArray]
+    breakdowns: tuple[Breakdown, ...]
+    source: str
 
 
 def write_report_of(workspace: Workspace, batch: BatchFile, gathered: Gathered, chosen: Chosen, folder: Path) -> None:
     """Keep the snapshot and draw report.html in the batch's folder."""
     snapshot = _take_snapshot(workspace, gathered, chosen)
     _save(folder / "report.npz", snapshot)
-    write_report(folder / "report.html", _build(workspace, batch, snapshot, gathered.rows))
+    write_report(folder / "report.html", _build(workspace, batch, snapshot))
 
 
 def write_batch_report(workspace: Workspace, batch_id: str) -> Path:
@@ -79,29 +89,33 @@ def write_batch_report(workspace: Workspace, batch_id: str) -> Path:
     """
     batch = read_batch(workspace, batch_id)
     folder = workspace.batches_dir / batch_id
-    snapshot = _load(folder / "report.npz")
-    with Catalog.open(workspace.catalog_path) as catalog:
-        by_id = {row.image_id: row for row in catalog.images()}
-    rows = tuple(by_id.get(str(i), ImageRow(str(i), "(no longer there)", 0, 0, "")) for i in snapshot.image_ids)
-    write_report(folder / "report.html", _build(workspace, batch, snapshot, rows))
+    write_report(folder / "report.html", _build(workspace, batch, _load(folder / "report.npz")))
     return folder / "report.html"
 
 
 def _take_snapshot(workspace: Workspace, gathered: Gathered, chosen: Chosen) -> Snapshot:
     pool, config = chosen.pool, workspace.config
-    class_index = {name: i for i, name in enumerate(gathered.class_names)}
-    labelled = np.array([i for i, row in enumerate(gathered.rows) if row.image_id in gathered.labels], dtype=np.int64)
-    classes = [class_index[gathered.labels[gathered.rows[i].image_id].name] for i in labelled]
-    picked = chosen.picks.rows
+    labelled, picked = gathered.labelled, chosen.picks.rows
     map_rows, xy = layout_map(
         pool.vectors, keep=np.concatenate((picked, labelled)), max_points=config.report.map_points, seed=config.seed
     )
-    nowhere = np.full(pool.n, np.inf, np.float32)
+    # Ids follow from the images' bytes, so that evenly spaced rows are as good as random ones.
+    sample = np.unique(np.linspace(0, pool.n - 1, min(pool.n, MAX_SAMPLE)).astype(np.int64))
+    rows = np.unique(np.concatenate((sample, labelled, picked, map_rows)))
+
+    def place(wanted: IntArray) -> IntArray:
+        return np.searchsorted(rows, wanted)
+
+    predicted = None if pool.probs is None else pool.probs.argmax(axis=1)
+    nowhere = np.full(len(rows), np.inf, np.float32)
     return Snapshot(
-        np.array([row.image_id for row in gathered.rows]), labelled, picked, np.array(classes, dtype=np.int64),
-        gathered.class_names, np.full(pool.n, -1) if pool.probs is None else pool.probs.argmax(axis=1),
-        nowhere if chosen.nearest_label is None else 1.0 - chosen.nearest_label, 1.0 - chosen.nearest_known,
-        _typical_radius(pool.graph, pool.vectors), map_rows, xy, pool_scores(chosen, config.scores.neighbours),
+        place(sample), place(labelled), place(picked), gathered.classes, gathered.class_names,
+        np.full(len(rows), -1) if predicted is None else predicted[rows],
+        nowhere if chosen.nearest_label is None else 1.0 - chosen.nearest_label[rows], 1.0 - chosen.nearest_known[rows],
+        _typical_radius(pool.graph, pool.vectors), place(map_rows), xy,
+        tuple(Path(os.fsdecode(path)).name for path in gathered.images.paths.take(map_rows)),
+        pool_scores(chosen, config.scores.neighbours, rows), _count_breakdowns(gathered, picked, predicted),
+        _describe_source(gathered.images, sample),
     )  # fmt: skip
 
 
@@ -114,24 +128,23 @@ def _typical_radius(graph: KnnGraph | None, vectors: FloatArray) -> float:
     return float(1.0 - np.median(cosine[:, max(0, len(sample) - 33)]))
 
 
-def _build(workspace: Workspace, batch: BatchFile, snapshot: Snapshot, rows: Sequence[ImageRow]) -> ReportData:
+def _build(workspace: Workspace, batch: BatchFile, snapshot: Snapshot) -> ReportData:
     with Catalog.open(workspace.catalog_path) as catalog:
-        quarantined = catalog.quarantined()
-        labels = {image_id: label.name for image_id, label in catalog.labels().items()}
+        quarantine = QuarantineList(catalog.quarantine_counts(), tuple(catalog.quarantined(MAX_QUARANTINED)))
+        labels = catalog.labels_of(pick.image_id for pick in batch.picks)
+    sample = snapshot.sample
     return ReportData(
-        _describe_run(batch, rows), tuple(_entry(pick, labels) for pick in batch.picks),
-        yaml.safe_dump(batch.config, sort_keys=False), _thumbnailer(workspace), _map(snapshot, rows),
-        Coverage(snapshot.radius, snapshot.near_known, snapshot.near_label if len(snapshot.labelled) else None),
-        tuple(ScoreSample(name, values, values[snapshot.picked], SCORES.get(name, ""))
+        _describe_run(batch, snapshot.source), tuple(_entry(pick, labels) for pick in batch.picks),
+        yaml.safe_dump(batch.config, sort_keys=False), _thumbnailer(workspace), _map(snapshot),
+        Coverage(snapshot.radius, snapshot.near_known[sample],
+                 snapshot.near_label[sample] if len(snapshot.labelled) else None),
+        tuple(ScoreSample(name, values[sample], values[snapshot.picked], SCORES.get(name, ""))
               for name, values in snapshot.scores.items()),
-        tuple(_breakdowns(snapshot, rows)), _quarantine(quarantined),
+        snapshot.breakdowns, quarantine,
     )  # fmt: skip
 
 
-def _describe_run(batch: BatchFile, rows: Sequence[ImageRow]) -> Run:
-    # An image that left the catalog has no path any more.
-    folders = sorted({str(Path(row.path).parent) for row in rows if Path(row.path).is_absolute()}) or ["(gone)"]
-    source = folders[0] if len(folders) == 1 else f"{_common_folder(folders)} ({len(folders)} folders)"
+def _describe_run(batch: BatchFile, source: str) -> Run:
     return Run(
         f"Batch {batch.batch_id}", batch.created, source, batch.strategy,
         find_strategy(batch.strategy).summary, round(batch.budget), batch.seed, batch.n_pool, batch.n_labelled,
@@ -139,13 +152,13 @@ def _describe_run(batch: BatchFile, rows: Sequence[ImageRow]) -> Run:
     )  # fmt: skip
 
 
-def _common_folder(folders: Sequence[str]) -> str:
-    import os.path
-
-    try:
-        return os.path.commonpath(folders)
-    except ValueError:
-        return folders[0] if folders else ""
+def _describe_source(images: Images, sample: IntArray) -> str:
+    """The folder of the images, or what their folders have in common; of a large pool the sample's are counted."""
+    folders = sorted({os.path.dirname(os.fsdecode(path)) for path in images.paths.take(sample)})  # noqa: PTH120
+    if len(folders) == 1:
+        return folders[0]
+    number = f"{len(folders)} folders" + (" or more" if len(sample) < len(images) else "")
+    return f"{os.path.commonpath(folders)} ({number})"
 
 
 def _entry(pick: PickRecord, labels: dict[str, str]) -> PickEntry:
@@ -167,43 +180,32 @@ def _thumbnailer(workspace: Workspace) -> Thumbnailer:
     return draw
 
 
-def _map(snapshot: Snapshot, rows: Sequence[ImageRow]) -> MapPoints:
-    n = len(snapshot.image_ids)
+def _map(snapshot: Snapshot) -> MapPoints:
     roles = assign_roles(snapshot.near_known, snapshot.radius, labelled=snapshot.labelled, picked=snapshot.picked)
-    ranks, classes = np.zeros(n, np.int64), np.full(n, -1, np.int64)
+    ranks, classes = np.zeros(len(roles), np.int64), np.full(len(roles), -1, np.int64)
     ranks[snapshot.picked] = np.arange(1, len(snapshot.picked) + 1)
     classes[snapshot.labelled] = snapshot.classes
     at = snapshot.map_rows
-    names = tuple(Path(rows[i].path).name for i in at)
-    return MapPoints(
-        np.asarray(snapshot.xy, dtype=np.float32), roles[at], ranks[at], classes[at], snapshot.class_names, names
-    )
+    return MapPoints(np.asarray(snapshot.xy, dtype=np.float32), roles[at], ranks[at], classes[at],
+                     snapshot.class_names, snapshot.map_names)  # fmt: skip
 
 
-def _breakdowns(snapshot: Snapshot, rows: Sequence[ImageRow]) -> list[Breakdown]:
-    columns = sorted({column for row in rows for column in row.meta})
-    tables: list[tuple[str, list[str | None]]] = [
-        (column, [row.meta.get(column) for row in rows]) for column in columns
-    ]
-    if (snapshot.predicted >= 0).any() and snapshot.class_names:
-        tables.append(("predicted class", [snapshot.class_names[c] for c in snapshot.predicted]))
-    return [count_breakdown(column, values, labelled=snapshot.labelled, picked=snapshot.picked)
-            for column, values in tables if len(set(values)) <= MAX_BREAKDOWN_VALUES]  # fmt: skip
-
-
-def _quarantine(files: Sequence[Quarantined]) -> QuarantineList:
-    counts: dict[str, int] = {}
-    for item in files:
-        counts[item.reason] = counts.get(item.reason, 0) + 1
-    return QuarantineList(counts, tuple(files[:MAX_QUARANTINED]))
+def _count_breakdowns(gathered: Gathered, picked: IntArray, predicted: IntArray | None) -> tuple[Breakdown, ...]:
+    columns = list(gathered.images.columns(MAX_BREAKDOWN_VALUES).items())
+    if predicted is not None and gathered.class_names:
+        columns.append(("predicted class", order_column(predicted, gathered.class_names)))
+    return tuple(count_breakdown(name, column.codes, column.values, labelled=gathered.labelled, picked=picked)
+                 for name, column in columns
+                 if len(column.values) + bool((column.codes < 0).any()) <= MAX_BREAKDOWN_VALUES)  # fmt: skip
 
 
 def _save(path: Path, snapshot: Snapshot) -> None:
-    import io
-
-    arrays = {name: value for name, value in vars(snapshot).items() if name not in ("scores", "class_names")}
+    told = ("scores", *_NAMES, "breakdowns", "source")
+    arrays = {name: value for name, value in vars(snapshot).items() if name not in told}
     arrays |= {f"score_{name}": values.astype(np.float16) for name, values in snapshot.scores.items()}
-    arrays["class_names"] = np.array(snapshot.class_names, dtype=np.str_)
+    arrays |= {name: np.array(getattr(snapshot, name), dtype=np.str_) for name in _NAMES}
+    about = {"source": snapshot.source, "breakdowns": [asdict(table) for table in snapshot.breakdowns]}
+    arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
     stream = io.BytesIO()
     np.savez_compressed(stream, **arrays)
     write_atomic(path, stream.getvalue())
@@ -217,11 +219,14 @@ def _load(path: Path) -> Snapshot:
     """
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            arrays = dict(stored)
+            arrays: dict[str, Any] = dict(stored)
         scores = {name.removeprefix("score_"): arrays.pop(name).astype(np.float32)
                   for name in list(arrays) if name.startswith("score_")}  # fmt: skip
-        names = tuple(str(name) for name in arrays.pop("class_names"))
-        snapshot = Snapshot(**arrays | {"radius": float(arrays["radius"])}, class_names=names, scores=scores)
+        names = {name: tuple(str(text) for text in arrays.pop(name)) for name in _NAMES}
+        about = json.loads(arrays.pop("about").tobytes())
+        breakdowns = TypeAdapter(tuple[Breakdown, ...]).validate_python(about["breakdowns"])
+        told = {"radius": float(arrays["radius"]), "source": str(about["source"]), "breakdowns": breakdowns}
+        snapshot = Snapshot(**arrays | names | told, scores=scores)
         _check_fit(snapshot)
     except (OSError, ValueError, EOFError, KeyError, TypeError, MemoryError, BadZipFile, zlib.error) as error:
         raise DataError("the report's data cannot be read", where=str(path), found=" ".join(str(error).split())[:120],
@@ -230,12 +235,15 @@ def _load(path: Path) -> Snapshot:
 
 
 def _check_fit(snapshot: Snapshot) -> None:
-    """Raise ValueError where arrays differ in length or point outside of the pool."""
-    n, n_classes = len(snapshot.image_ids), len(snapshot.class_names)
+    """Raise ValueError where arrays differ in length or point outside of the rows."""
+    n, n_classes = len(snapshot.near_known), len(snapshot.class_names)
     per_image = [snapshot.predicted, snapshot.near_label, snapshot.near_known, *snapshot.scores.values()]
     fits = all(values.shape == (n,) for values in per_image) and len(snapshot.labelled) == len(snapshot.classes)
-    fits = fits and snapshot.xy.shape == (len(snapshot.map_rows), 2)
-    bounds = [(snapshot.labelled, n), (snapshot.picked, n), (snapshot.map_rows, n), (snapshot.classes, n_classes)]
+    fits = (
+        fits and snapshot.xy.shape == (len(snapshot.map_rows), 2) and len(snapshot.map_names) in (0, len(snapshot.xy))
+    )
+    pointers = (snapshot.labelled, snapshot.picked, snapshot.map_rows, snapshot.sample)
+    bounds = [*((rows, n) for rows in pointers), (snapshot.classes, n_classes)]
     if n_classes:
         bounds.append((snapshot.predicted[snapshot.predicted >= 0], n_classes))
     if not fits or any(((rows < 0) | (rows >= most)).any() for rows, most in bounds):

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from activesel.index import knn_graph
 from activesel.journal import Journal, NoJournal
 from activesel.records import BoolArray, FloatArray, IntArray, KnnGraph, Quota
+from activesel.strategies import Strategy
 
 
 @dataclass(frozen=True)
@@ -40,5 +43,32 @@ class Request:
     graph: KnnGraph | None = None
     # (vectors, k, *, seed) -> KnnGraph; called where graph is None and one is needed
     build_graph: Callable[..., KnnGraph] = knn_graph
+    memory_limit: int | None = None  # bytes; None = what there is
+    partitions: int = 1  # random parts that are picked from one by one; 1 = the whole pool at once
     device: str = "cpu"  # where products over the vectors are computed: "cpu" or "cuda"
     journal: Journal = field(default_factory=NoJournal)  # where the strategy leaves its state, to be taken up again
+
+
+def held_out_rows(request: Request) -> IntArray:
+    return np.empty(0, np.int64) if request.held_out is None else request.held_out
+
+
+def is_cut(request: Request, strategy: Strategy) -> bool:
+    """Whether the strategy runs in parts of the pool."""
+    return request.partitions > 1 and strategy.in_parts != "whole"
+
+
+def wants_graph(request: Request, strategy: Strategy) -> bool:
+    """Whether the whole pool's graph is needed; parts have their own, unless evaluation images are to be kept apart."""
+    if is_cut(request, strategy):
+        return _keeps_apart(request)
+    return "graph" in strategy.needs or wants_groups(request)
+
+
+def wants_groups(request: Request) -> bool:
+    """Whether near-duplicates matter: for the cap, or because evaluation images have to be kept apart from them."""
+    return _keeps_apart(request) or (request.near_duplicate > 0 and request.group_cap > 0)
+
+
+def _keeps_apart(request: Request) -> bool:
+    return request.near_duplicate > 0 and (request.evaluation > 0 or len(held_out_rows(request)) > 0)

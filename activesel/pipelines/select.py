@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import logging
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,18 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from activesel.catalog import Catalog
+from activesel.catalog import Catalog, Column, order_column
 from activesel.errors import DataError, UsageError
+from activesel.journal import Journal
 from activesel.pipelines.arrays import check_budget
-from activesel.pipelines.batch import BatchFile, PickRecord, build_batch, read_batch, store_batch
+from activesel.pipelines.batch import BatchFile, PickRecord, build_batch, read_batch, read_head, store_batch
+from activesel.pipelines.checkpoint import keep_journal
 from activesel.pipelines.choose import choose, fit_probabilities
+from activesel.pipelines.clock import Clock
 from activesel.pipelines.draws import count_random_shares
 from activesel.pipelines.gather import Gathered, SelectRequest, check_metadata, gather, read_catalog
 from activesel.pipelines.graph import keep_graph
-from activesel.pipelines.quotas import metadata_values, parse_quota, read_cost
+from activesel.pipelines.machine import parse_bytes, pick_device
+from activesel.pipelines.quotas import parse_quota, read_cost
 from activesel.pipelines.report import write_report_of
 from activesel.pipelines.request import Request
-from activesel.records import IntArray, Quota
+from activesel.records import FloatArray, KnnGraph, Quota
 from activesel.strategies import find_strategy
 from activesel.workspace import Workspace
 
@@ -62,23 +64,28 @@ def select_batch(workspace: Workspace, request: SelectRequest) -> BatchResult:
     Raises:
         DataError, UsageError: see `gather` and `choose`.
     """
-    clock = _Clock()
+    clock = Clock()
     _check_early(workspace, request)
-    gathered = gather(workspace, request)
-    clock.lap("gather")
+    gathered = gather(workspace, request, clock.lap)
     key = _request_key(workspace, request, gathered)
     done = _find_done(workspace, key, gathered)
     if done is not None:
         return _result(workspace, done, clock.seconds, reused=True)
-    chosen = choose(make_request(workspace, request, gathered))
-    clock.lap("choose")
     with Catalog.open(workspace.catalog_path) as catalog:
-        batch_id = f"{len(catalog.batches()) + 1:04d}"
+        earlier = catalog.batch_ids()
+    # Earlier batches decide what is known, so a checkpoint from before the last of them is another selection's.
+    with keep_journal(workspace, [key, earlier], int(min(request.budget, len(gathered.images)))) as journal:
+        chosen = choose(make_request(workspace, request, gathered, clock, journal))
+    clock.lap("choose")
+    batch_id = f"{len(earlier) + 1:04d}"
     batch = build_batch(workspace, request, gathered, chosen, batch_id, key)
-    store_batch(
-        workspace, batch, gathered, chosen, lambda folder: write_report_of(workspace, batch, gathered, chosen, folder)
-    )
-    clock.lap("write")
+
+    def write_report(folder: Path) -> None:
+        clock.lap("write")
+        write_report_of(workspace, batch, gathered, chosen, folder)
+
+    store_batch(workspace, batch, gathered, chosen, write_report)
+    clock.lap("report")
     kinds = ["train" if pick.kind == "strategy" else pick.kind for pick in batch.picks]
     with Catalog.open(workspace.catalog_path) as catalog:
         catalog.add_batch(batch_id, [pick.image_id for pick in batch.picks], kinds, batch.created)
@@ -100,12 +107,12 @@ def plan_batch(workspace: Workspace, request: SelectRequest) -> dict[str, Any]:
     drawn: Sequence[float] = count_random_shares(request.budget, *shares)
     if request.cost is not None:
         drawn = [share * request.budget for share in shares]
-    labels = known.labels if known is not None else {}
+    labels = known.label_names if known is not None else ()
     return {
-        "images": len(known.rows) if known is not None else 0,
+        "images": len(known.images) if known is not None else 0,
         "labelled": len(labels),
-        "candidates": int(check_metadata(known, request).sum()) if known is not None and known.rows else 0,
-        "classes": dict(Counter(label.name for label in labels.values())),
+        "candidates": int(check_metadata(known, request).sum()) if known is not None and len(known.images) else 0,
+        "classes": dict(Counter(labels)),
         "strategy": settings.strategy,
         "budget": int(request.budget) if request.cost is None else request.budget,
         "explore": drawn[0],
@@ -114,40 +121,48 @@ def plan_batch(workspace: Workspace, request: SelectRequest) -> dict[str, Any]:
     }
 
 
-def make_request(workspace: Workspace, request: SelectRequest, gathered: Gathered) -> Request:
+def make_request(
+    workspace: Workspace, request: SelectRequest, gathered: Gathered, clock: Clock, journal: Journal
+) -> Request:
     """Turn files and settings into the arrays that `choose` takes."""
     config = workspace.config
     selection = config.selection
-    rows, classes = _labelled(gathered)
+
+    def build_graph(vectors: FloatArray, k: int, **options: Any) -> KnnGraph:
+        with clock.pause("graph"):
+            return keep_graph(workspace, gathered.space.identity, gathered.images.ids, vectors, k, **options)
+
     predictions = gathered.predictions
     return Request(
         gathered.vectors, request.budget, selection.strategy, tuple(selection.options.items()), config.seed,
-        labelled=np.concatenate((rows, gathered.pending)), head_rows=rows, classes=classes,
+        labelled=np.concatenate((gathered.labelled, gathered.pending)), head_rows=gathered.labelled,
+        classes=gathered.classes,
         n_classes=len(gathered.class_names), class_names=gathered.class_names or None,
         probs=None if predictions is None else predictions.probs,
         mc_probs=None if predictions is None else predictions.mc_probs,
         uncertainty=None if predictions is None else predictions.uncertainty,
         exemplars=gathered.exemplars, candidates=gathered.candidates, held_out=gathered.held_out,
         quotas=_quotas(request, gathered, config.seed),
-        cost=None if request.cost is None else read_cost(gathered.rows, request.cost, gathered.may_be_picked),
+        cost=None if request.cost is None else read_cost(gathered.images, request.cost, gathered.may_be_picked),
         near_duplicate=config.duplicates.similarity, group_cap=config.duplicates.group_cap,
         explore=selection.explore, evaluation=selection.evaluation, neighbours=selection.neighbours,
-        build_graph=functools.partial(keep_graph, workspace, _identify_vectors(gathered, selection.components)),
+        build_graph=build_graph, partitions=selection.partitions, journal=journal,
+        device=pick_device(selection.device, "selection.device"),
+        memory_limit=_memory_limit(workspace),
     )  # fmt: skip
 
 
-def _identify_vectors(gathered: Gathered, components: int) -> dict[str, str | int]:
-    """Name what the vectors follow from: the images, their backbone or file, and the directions they are reduced to."""
-    inputs = ("images", "vectors", "embeddings", "ids", "exemplars")
-    return {name: gathered.input_hashes[name] for name in inputs if name in gathered.input_hashes} | {
-        "components": components
-    }
+def _memory_limit(workspace: Workspace) -> int | None:
+    text = workspace.config.selection.memory_limit
+    return None if text is None else parse_bytes(text, "selection.memory_limit")
 
 
 def _check_early(workspace: Workspace, request: SelectRequest) -> None:
     """Refuse what can be refused before an hour of embedding."""
     check_budget(request.budget, whole=request.cost is None)
     settings = workspace.config.selection
+    pick_device(settings.device, "selection.device")
+    _memory_limit(workspace)
     find_strategy(settings.strategy).check_options(settings.options)
     try:
         json.dumps(settings.options, allow_nan=False, default=str)
@@ -166,38 +181,28 @@ def _check_early(workspace: Workspace, request: SelectRequest) -> None:
             raise DataError("no such file", where=str(path))
 
 
-def _labelled(gathered: Gathered) -> tuple[IntArray, IntArray]:
-    """Row numbers of the labelled images and the class index of each."""
-    index = {name: i for i, name in enumerate(gathered.class_names)}
-    pairs = [(i, index[gathered.labels[row.image_id].name]) for i, row in enumerate(gathered.rows)
-             if row.image_id in gathered.labels]  # fmt: skip
-    both = np.array(pairs, dtype=np.int64).reshape(-1, 2)
-    return both[:, 0], both[:, 1]
-
-
 def _quotas(request: SelectRequest, gathered: Gathered, seed: int) -> tuple[Quota, ...]:
     quotas = []
     n_images = request.budget if request.cost is None else None
     for text in request.quotas:
-        column = text.partition("=")[0]
-        values = metadata_values(gathered.rows, column)
-        if column == "class" and not any(values):
-            values = list(_predicted(gathered, text, seed))
-        quotas.append(parse_quota(text, values, gathered.may_be_picked, n_images))
+        name = text.partition("=")[0]
+        column = gathered.images.column(name)
+        if name == "class" and not column.values:
+            column = _predicted(gathered, text, seed)
+        quotas.append(parse_quota(text, column, gathered.may_be_picked, n_images))
     return tuple(quotas)
 
 
-def _predicted(gathered: Gathered, text: str, seed: int) -> list[str]:
+def _predicted(gathered: Gathered, text: str, seed: int) -> Column:
     """The likeliest class of each image, from the predictions or from a head on the labels."""
     probs = None if gathered.predictions is None else gathered.predictions.probs
+    names = gathered.class_names
     if probs is None:
-        rows, classes = _labelled(gathered)
-        if len(np.unique(classes)) < 2:
+        if len(np.unique(gathered.classes)) < 2:
             raise DataError("a quota per class needs a model", where=text,
                             hint="give labels of two classes or more, or --predictions")  # fmt: skip
-        fitted = fit_probabilities(gathered.vectors, rows, classes, len(gathered.class_names), seed)
-        return [gathered.class_names[c] for c in fitted.argmax(axis=1)]
-    return [gathered.class_names[c] for c in probs.argmax(axis=1)]
+        probs = fit_probabilities(gathered.vectors, gathered.labelled, gathered.classes, len(names), seed)
+    return order_column(probs.argmax(axis=1), names)
 
 
 def _request_key(workspace: Workspace, request: SelectRequest, gathered: Gathered) -> str:
@@ -208,6 +213,8 @@ def _request_key(workspace: Workspace, request: SelectRequest, gathered: Gathere
     """
     asked = asdict(request) | {"command": "", "budget": float(request.budget)}
     config = workspace.config.model_dump(mode="json")
+    for name in ("device", "memory_limit"):  # how it is computed, not what
+        del config["selection"][name]
     parts = {
         "config": {name: config[name] for name in ("seed", "duplicates", "selection", "scores")},
         "asked": {name: str(value) for name, value in asked.items()},
@@ -219,12 +226,14 @@ def _request_key(workspace: Workspace, request: SelectRequest, gathered: Gathere
 
 def _find_done(workspace: Workspace, key: str, gathered: Gathered) -> BatchFile | None:
     """Return the newest batch of this key, unless images that it meant for training were held out since."""
-    held_out = {gathered.rows[i].image_id for i in gathered.held_out}
+    held_out = set(gathered.images.names(gathered.held_out))
     with Catalog.open(workspace.catalog_path) as catalog:
-        recorded = [batch.batch_id for batch in catalog.batches()]
+        recorded = catalog.batch_ids()
     for batch_id in reversed(recorded):
         if not (workspace.batches_dir / batch_id / "batch.json").exists():
             continue
+        if read_head(workspace, batch_id).get("request_key", key) != key:
+            continue  # a year's batches are hundreds of megabytes
         try:
             batch = read_batch(workspace, batch_id)
         except DataError as error:  # one spoilt file must not stop every batch to come
@@ -240,16 +249,3 @@ def _result(workspace: Workspace, batch: BatchFile, seconds: dict[str, float], *
     counts: Counter[str] = Counter(pick.kind for pick in batch.picks)
     folder = workspace.batches_dir / batch.batch_id
     return BatchResult(batch.batch_id, folder, dict(counts), batch.strategy, batch.notes, batch.picks, seconds, reused)
-
-
-class _Clock:
-    """Seconds per stage, in the order of the stages."""
-
-    def __init__(self) -> None:
-        self._last = time.perf_counter()
-        self.seconds: dict[str, float] = {}
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.seconds[stage] = round(now - self._last, 3)
-        self._last = now

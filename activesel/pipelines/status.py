@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from activesel.catalog import Batch, Catalog
-from activesel.errors import DataError
-from activesel.pipelines.batch import read_batch
+import numpy as np
+
+from activesel.catalog import BatchCounts, Catalog
+from activesel.pipelines.batch import read_head
 from activesel.pipelines.embed import open_store
 from activesel.workspace import Workspace
 
@@ -51,29 +51,24 @@ def read_status(workspace: Workspace) -> Status:
         DataError: a damaged catalog or store of vectors. ConfigError: a backbone that does not exist.
     """
     with Catalog.open(workspace.catalog_path) as catalog:
-        counts, labels = catalog.counts(), catalog.labels()
-        ids = [row.image_id for row in catalog.images()]
-        reasons = Counter(one.reason for one in catalog.quarantined())
-        batches = catalog.batches()
-    known = tuple(_describe_batch(workspace, batch, labels) for batch in batches)
+        counts, labels, images = catalog.counts(), catalog.label_columns(), catalog.list_images()
+        reasons, batches = catalog.quarantine_counts(), catalog.batch_counts()
+    known = tuple(_describe_batch(workspace, batch) for batch in batches)
+    by_class = Counter(dict(zip(labels.names, np.bincount(labels.codes).tolist(), strict=False)))
     return Status(
         workspace=workspace.root, n_images=counts.n_images, n_files=counts.n_files, n_labelled=counts.n_labelled,
-        n_by_class=dict(Counter(label.name for label in labels.values()).most_common()),
-        n_evaluation=counts.n_evaluation, n_by_reason=dict(reasons.most_common()),
-        n_vectors=len(ids) - len(open_store(workspace).missing(ids)), backbone=workspace.config.embedding.backbone,
+        n_by_class=dict(by_class.most_common()), n_evaluation=counts.n_evaluation, n_by_reason=reasons,
+        n_vectors=len(images) - len(open_store(workspace).missing(images.ids)),
+        backbone=workspace.config.embedding.backbone,
         batches=known, next_step=_next_step(counts.n_images, counts.n_labelled, known),
     )  # fmt: skip
 
 
-def _describe_batch(workspace: Workspace, batch: Batch, labelled: Collection[str]) -> BatchStatus:
-    try:
-        strategy = read_batch(workspace, batch.batch_id).strategy
-    except DataError:
-        strategy = "unknown (its files are gone)"
-    n_labelled = sum(image_id in labelled for image_id in batch.image_ids)
+def _describe_batch(workspace: Workspace, batch: BatchCounts) -> BatchStatus:
+    strategy = str(read_head(workspace, batch.batch_id).get("strategy", "unknown (its files are gone)"))
     report = workspace.batches_dir / batch.batch_id / "report.html"
-    return BatchStatus(batch.batch_id, batch.created, strategy, len(batch.image_ids), dict(Counter(batch.kinds)),
-                       n_labelled, report)  # fmt: skip
+    return BatchStatus(batch.batch_id, batch.created, strategy, sum(batch.n_by_kind.values()), batch.n_by_kind,
+                       batch.n_labelled, report)  # fmt: skip
 
 
 def _next_step(n_images: int, n_labelled: int, batches: tuple[BatchStatus, ...]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -97,15 +96,18 @@ def median_of(values: FloatArray) -> float | None:
 
 
 def count_breakdown(
-    column: str, values: Sequence[str | None], *, labelled: IntArray, picked: IntArray
-) -> Breakdown:  # fmt: skip
-    """Count each of the pool's n values over all rows, over the labelled and over the picked ones; None = unknown."""
-    names = ["(none)" if value is None else value for value in values]
-    pool = Counter(names)
-    known = Counter(names[row] for row in labelled)
-    chosen = Counter(names[row] for row in picked)
-    ordered = sorted(pool, key=lambda name: (-pool[name], name))
-    return Breakdown(column, tuple(BreakdownRow(name, pool[name], known[name], chosen[name]) for name in ordered))
+    column: str, codes: IntArray, values: Sequence[str], *, labelled: IntArray, picked: IntArray
+) -> Breakdown:
+    """Count each of the pool's values over all n rows, over the labelled and over the picked ones.
+
+    codes: (n,) index into values, -1 = none.
+    """
+    names = [*values, "(none)"]
+    places = np.where(codes < 0, len(values), codes)
+    pool, known, chosen = (np.bincount(at, minlength=len(names)) for at in (places, places[labelled], places[picked]))
+    ordered = sorted(np.flatnonzero(pool).tolist(), key=lambda i: (-pool[i], names[i]))
+    return Breakdown(column, tuple(BreakdownRow(names[i], int(pool[i]), int(known[i]), int(chosen[i]))
+                                   for i in ordered))  # fmt: skip
 
 
 def assign_roles(

@@ -90,7 +90,7 @@ def _place_beside(
     for start in range(0, len(others), PLACE_BLOCK):
         block = others[start : start + PLACE_BLOCK]
         similarity = vectors[block] @ vectors[anchors].T  # (block, anchors)
-        nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
+        nearest = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
         distance = np.maximum(1.0 - np.take_along_axis(similarity, nearest, axis=1), 1e-6)
         weight = (1 / distance**2) / (1 / distance**2).sum(axis=1, keepdims=True)
         xy[block] = np.einsum("nk,nkx->nx", weight, anchor_xy[nearest])

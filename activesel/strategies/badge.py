@@ -10,6 +10,7 @@ import torch
 
 from activesel.journal import State, pack_generator, restore_generator
 from activesel.records import IntArray, Picks, Pool
+from activesel.strategies.cost import Cost
 from activesel.strategies.registry import strategy
 from activesel.strategies.tally import Tally, fill_at_random
 from activesel.tensors import ROUGH_ERROR, Rows
@@ -21,7 +22,10 @@ ROUGH_FROM = 32  # new centres; with fewer, turning the pool into bfloat16 costs
 LEAST_ACCEPTED = 0.25  # below this share of accepted proposals the bounds are lowered again
 
 
-@strategy("badge", needs=("probs",), lead="its label would move the model in a new direction", in_parts="whole")
+@strategy(
+    "badge", needs=("probs",), lead="its label would move the model in a new direction", in_parts="whole",
+    cost=Cost(per_class=8, block=80e6, block_per_dim=8 * BLOCK_ROWS, products="picks", pick_us=200),
+)  # fmt: skip
 def pick_badge(pool: Pool, budget: float, rng: np.random.Generator) -> Picks:
     """Pick images whose labels would move the model most, in different directions.
 
@@ -123,7 +127,8 @@ class _Gradients:
 
     @property
     def squared_norm(self) -> torch.Tensor:
-        return self._squared_norm.cpu()
+        on_cpu: torch.Tensor = self._squared_norm.cpu()
+        return on_cpu
 
     def of(self, rows: slice | IntArray, *, rough: bool = False) -> _Part:
         vectors = self._rows.rough(rows) if rough else self._rows.exact(rows)

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 
 from activesel.records import FloatArray, IntArray, Picks, Pool
+from activesel.strategies.cost import Cost
 from activesel.strategies.registry import strategy
 from activesel.strategies.tally import Tally, fill_at_random
 from activesel.tensors import Rows
@@ -18,7 +19,10 @@ SAMPLED_MEMBERS = 1024
 BLOCK_VALUES = 1 << 23  # 32 MB of float32 at a time
 
 
-@strategy("typiclust", lead="typical of its cluster", in_parts="whole")
+@strategy(
+    "typiclust", lead="typical of its cluster", in_parts="whole",
+    cost=Cost(per_class=0, per_dim=0.5, block=200e6, block_per_dim=8 * 65536, products=2000, row_ns=2000),
+)  # fmt: skip
 def pick_typical(
     pool: Pool, budget: float, rng: np.random.Generator, *, max_clusters: int = 500, neighbours: int = 20
 ) -> Picks:
@@ -44,8 +48,9 @@ def pick_typical(
 
 
 @strategy(
-    "cluster-margin", needs=("uncertainty",), lead="two classes are close, in a cluster of its own", in_parts="whole"
-)
+    "cluster-margin", needs=("uncertainty",), lead="two classes are close, in a cluster of its own", in_parts="whole",
+    cost=Cost(block=180e6, block_per_dim=16 * 8192, products=200, row_ns=600),
+)  # fmt: skip
 def pick_cluster_margin(
     pool: Pool, budget: float, rng: np.random.Generator, *, shortlist: float = 10.0, max_clusters: int = 200
 ) -> Picks:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from activesel.records import IntArray, Picks, Pool
+from activesel.strategies.cost import Cost
 from activesel.strategies.registry import strategy
 from activesel.strategies.tally import Tally
 from activesel.tensors import Rows
@@ -16,7 +17,7 @@ Floats = npt.NDArray[np.float32]
 ACTIVE_ROWS = 4096  # rows with the largest gains, kept exact at a time
 
 
-@strategy("exemplars", needs=("exemplars",), lead="like an exemplar")
+@strategy("exemplars", needs=("exemplars",), lead="like an exemplar", cost=Cost(per_exemplar=6, products="exemplars"))
 def pick_like_exemplars(pool: Pool, budget: float, rng: np.random.Generator, *, relevance: float = 1.0) -> Picks:  # noqa: ARG001
     """Pick images like the given examples, spread over all of them.
 

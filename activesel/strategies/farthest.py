@@ -8,6 +8,7 @@ import torch
 
 from activesel.journal import State
 from activesel.records import IntArray, Picks, Pool
+from activesel.strategies.cost import Cost
 from activesel.strategies.registry import strategy
 from activesel.strategies.tally import Tally
 from activesel.tensors import ROUGH_ERROR, Rows
@@ -15,9 +16,10 @@ from activesel.tensors import ROUGH_ERROR, Rows
 ROUGH_ROWS = 16384  # rows with the largest bounds, loaded at a time: 8 MB at d = 256
 EXACT_ROWS = 1024  # of them, rows whose distances to each other are known: 4 MB
 BLOCK_CENTRES = 4096
+LAZY = Cost(per_class=0, block=200e6, block_per_dim=4 * (ROUGH_ROWS + BLOCK_CENTRES), products=200, pick_us=300)
 
 
-@strategy("k-center", lead="far from every known image", in_parts="offers")
+@strategy("k-center", lead="far from every known image", in_parts="offers", cost=LAZY)
 def pick_farthest(pool: Pool, budget: float, rng: np.random.Generator) -> Picks:
     """Pick the image farthest from all labelled and picked ones, again and again.
 
@@ -27,7 +29,10 @@ def pick_farthest(pool: Pool, budget: float, rng: np.random.Generator) -> Picks:
     return _farthest_first(pool, budget, rng, np.ones(pool.n, dtype=np.float32))
 
 
-@strategy("weighted-k-center", uses=("uncertainty",), lead="far from every known image, and unsure", in_parts="offers")
+@strategy(
+    "weighted-k-center", uses=("uncertainty",), lead="far from every known image, and unsure", in_parts="offers",
+    cost=LAZY,
+)  # fmt: skip
 def pick_farthest_unsure(pool: Pool, budget: float, rng: np.random.Generator, *, trust: float = 1.0) -> Picks:
     """Pick images far from everything known, unsure ones first.
 

@@ -92,7 +92,7 @@ class Links:
         return starts, sources, kernels
 
     def _is_listed_back(self, rows: torch.Tensor, near: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
-        """Whether each of the neighbours (r, k) that ``rows`` list lists that row, too. last: (n,) lowest cosine listed."""
+        """Whether each neighbour (r, k) that ``rows`` list lists that row, too. last: (n,) the least cosine listed."""
         # A row less similar than the last that a neighbour lists is not in its list: half of all need no look.
         listed = self._similarity.index_select(0, rows) >= last[near] - ROUNDING
         at = listed.nonzero()[:, 0]

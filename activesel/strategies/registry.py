@@ -12,6 +12,7 @@ import numpy as np
 
 from activesel.errors import UsageError
 from activesel.records import Picks, Pool
+from activesel.strategies.cost import COVERAGE, USUAL, Cost
 
 Need = Literal["probs", "uncertainty", "mutual_information", "graph", "exemplars"]
 InParts = Literal["union", "offers", "whole"]
@@ -32,6 +33,7 @@ class Strategy:
     in_parts: how it goes through a pool in parts. "union": picks in each, then among all those picks. "offers": then
     also among rows that a part finds better than the last pick, until there is none; for a gain that means the same in
     every part. "whole": not cut, as its odds or clusters follow from all rows at once; it has to hold little.
+    cost: what it holds and does, for the plan; unless said, that of others with the same needs.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Strategy:
     uses: frozenset[Need]
     lead: str
     in_parts: InParts = "union"
+    cost: Cost = USUAL
 
     @property
     def summary(self) -> str:
@@ -62,13 +65,20 @@ _STRATEGIES: dict[str, Strategy] = {}
 
 
 def strategy(
-    name: str, *, lead: str, needs: tuple[Need, ...] = (), uses: tuple[Need, ...] = (), in_parts: InParts = "union"
+    name: str,
+    *,
+    lead: str,
+    needs: tuple[Need, ...] = (),
+    uses: tuple[Need, ...] = (),
+    in_parts: InParts = "union",
+    cost: Cost | None = None,
 ) -> Callable[[Callable[..., Picks]], Callable[..., Picks]]:
     """Register the decorated function under ``name``; a name taken twice is our bug."""
 
     def register(run: Callable[..., Picks]) -> Callable[..., Picks]:
         assert name not in _STRATEGIES, f"two strategies are called {name}"
-        _STRATEGIES[name] = Strategy(name, run, frozenset(needs), frozenset(uses), lead, in_parts)
+        _STRATEGIES[name] = Strategy(name, run, frozenset(needs), frozenset(uses), lead, in_parts,
+                                      cost or (COVERAGE if "graph" in needs else USUAL))  # fmt: skip
         return run
 
     return register

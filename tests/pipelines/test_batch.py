@@ -15,9 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activesel.errors import DataError
-from activesel.pipelines.batch import SCORES, _write_csv, read_batch
+from activesel.nearest import to_distance
+from activesel.pipelines import batch as batch_module
+from activesel.pipelines.batch import SCORES, read_batch, read_head
 from activesel.pipelines.select import BatchResult
-from tests.pipelines.workspaces import KINDS, Job, make_job, read_csv, write_predictions
+from activesel.pipelines.tables import write_csv
+from tests.pipelines.workspaces import KINDS, Job, make_job, make_vectors, read_csv, write_predictions
 
 pytestmark = pytest.mark.usefixtures("plain_pages")
 
@@ -159,6 +162,48 @@ def test_stands_for_lists_each_image_once(full: BatchResult) -> None:
     assert all(0 <= float(row["distance"]) <= 2 for row in rows)
 
 
+@pytest.mark.parametrize("block", [1, 5, 1000])
+@pytest.mark.parametrize("names", [ODD_NAMES, [f"{i}.png" for i in range(12)]])
+def test_stands_for_is_the_plain_table(
+    tmp_path: Path, names: list[str], block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against a line at a time, ties and images that no pick represents included."""
+    monkeypatch.setattr(batch_module, "_BLOCK_LINES", block)
+    seen: list[tuple[Any, Any]] = []
+    original = batch_module.stands_for_lines
+    monkeypatch.setattr(batch_module, "stands_for_lines", lambda *both: (seen.append(both), original(*both))[1])
+    job = make_job(tmp_path, 12, names=names, vectors=np.repeat(make_vectors(4), 3, axis=0))
+    job.label([0, 5])
+    written = (job.select(4, NO_CAP).folder / "stands_for.csv").read_bytes()
+    ((gathered, chosen),) = seen
+    picks, images = chosen.picks, gathered.images.take(np.arange(12))
+    lines: list[list[object]] = [["rank", "pick_image_id", "image_id", "path", "distance"]]
+    for rank, pick in enumerate(picks.rows):
+        for row in np.flatnonzero(picks.stands_for == rank):
+            far = float(to_distance(chosen.nearest_known[row]))
+            lines.append([rank + 1, images[pick].image_id, images[row].image_id, images[row].path, f"{far:.4f}"])
+    assert written == write_csv(lines).encode()
+    assert 4 < len(lines) < 13, "some are represented by a labelled image"
+
+
+def test_the_head_is_read_without_the_picks(full: BatchResult, tmp_path: Path) -> None:
+    from activesel.workspace import find_workspace
+
+    workspace = find_workspace(tmp_path / "job")
+    batch = read_batch(workspace, full.batch_id)
+    head = read_head(workspace, full.batch_id)
+    assert head == {name: getattr(batch, name) for name in list(head)}
+    assert {"request_key", "strategy", "batch_id", "created"} <= set(head)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b"{\n  nonsense\n}", b'{\n  "a": }\n}'])
+def test_a_head_in_doubt_says_nothing(tmp_path: Path, content: bytes) -> None:
+    job = make_job(tmp_path, 8)
+    (job.select(2).folder / "batch.json").write_bytes(content)
+    assert read_head(job.workspace, "0001") == {}
+    assert read_head(job.workspace, "0002") == {}
+
+
 # Names and metadata from strangers
 
 
@@ -204,7 +249,7 @@ def test_class_names_are_text_from_strangers(tmp_path: Path) -> None:
 
 @given(st.lists(st.lists(st.text(max_size=8), min_size=2, max_size=3), min_size=1, max_size=4))
 def test_any_text_comes_back_but_for_the_quote_in_front(lines: list[list[str]]) -> None:
-    written = _write_csv([list(line) for line in lines])
+    written = write_csv([list(line) for line in lines])
     read = list(csv.reader(io.StringIO(written, newline="")))
     assert len(read) == len(lines)
     for before, after in zip(lines, read, strict=True):

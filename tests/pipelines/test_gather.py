@@ -12,10 +12,10 @@ import pytest
 from activesel.catalog import Catalog
 from activesel.config import load_config
 from activesel.errors import ActiveselError, DataError, UsageError
-from activesel.pipelines.gather import Gathered, find_candidates, gather
+from activesel.pipelines.gather import Gathered, gather
 from activesel.pipelines.ingest import ingest
 from activesel.pipelines.select import select_batch
-from activesel.records import ImageRow
+from activesel.records import IntArray
 from activesel.workspace import Workspace
 from tests.cli.samples import tiny_backbone
 from tests.pipelines.workspaces import KINDS, Job, make_job, write_image, write_predictions
@@ -40,9 +40,14 @@ def read(job: Job, *settings: str, **fields: Any) -> Gathered:
     return gather(job.open(*settings), job.request(5, **fields))
 
 
+def numbers(job: Job, gathered: Gathered, rows: IntArray) -> list[int]:
+    """The job's numbers of rows of the pool, sorted."""
+    return sorted(job.ids.index(image_id) for image_id in gathered.images.names(rows))
+
+
 def meeting(job: Job, *where: str) -> set[int]:
     gathered = read(job, where=where)
-    return {job.ids.index(gathered.rows[i].image_id) for i in np.flatnonzero(gathered.candidates)}
+    return set(numbers(job, gathered, np.flatnonzero(gathered.candidates)))
 
 
 def embedding(job: Job, tiny: list[str]) -> Workspace:
@@ -73,9 +78,9 @@ def test_filter_of_another_form(job: Job, where: str) -> None:
         read(job, where=(where,))
 
 
-def test_no_metadata_at_all() -> None:
+def test_no_metadata_at_all(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no metadata at all"):
-        find_candidates([ImageRow("0" * 32, "/a.png", 8, 8, "PNG")], ["station=A"])
+        read(make_job(tmp_path, 3), where=("station=A",))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +98,7 @@ def test_no_metadata_at_all() -> None:
 def test_refused_before_anything_is_embedded(
     job: Job, tmp_path: Path, fields: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("activesel.pipelines.gather.embed", lambda *_: pytest.fail("an hour of work"))
+    monkeypatch.setattr("activesel.pipelines.gather.embed_missing", lambda *_: pytest.fail("an hour of work"))
     job.label([0], ["crak"])
     (tmp_path / "nobody.txt").write_text("nobody.png\n")
     probs = np.full((40, 2), 0.5)
@@ -115,8 +120,10 @@ def test_labels_steer_evaluation_draws_do_not(job: Job) -> None:
     assert (len(held), len(train)) == (10, 10)
     job.label([*held, *train])
     gathered = read(job)
-    assert {job.ids.index(i) for i in gathered.labels} == set(train)
-    assert sorted(job.ids.index(gathered.rows[i].image_id) for i in gathered.held_out) == sorted(held)
+    assert numbers(job, gathered, gathered.labelled) == sorted(train)
+    names = [gathered.class_names[code] for code in gathered.classes]
+    assert names == [job.kind_of(image_id) for image_id in gathered.images.names(gathered.labelled)]
+    assert numbers(job, gathered, gathered.held_out) == sorted(held)
     assert gathered.pending.size == 0
     assert not gathered.may_be_picked[gathered.held_out].any()
     assert gathered.may_be_picked.sum() == 20
@@ -128,13 +135,13 @@ def test_a_class_known_from_evaluation_alone_is_unknown(job: Job) -> None:
     job.label([row for row in range(40) if row not in held][:8])
     gathered = read(job)
     assert "secret" not in gathered.class_names
-    assert "secret" not in {label.name for label in gathered.labels.values()}
+    assert len(gathered.labelled) == 8
 
 
 def test_pending_batches_count_in_the_workspace_but_not_for_one_source(job: Job) -> None:
     picked = job.rows(job.select(6))
     gathered = read(job)
-    assert sorted(job.ids.index(gathered.rows[i].image_id) for i in gathered.pending) == sorted(picked)
+    assert numbers(job, gathered, gathered.pending) == sorted(picked)
     with Catalog.open(job.workspace.catalog_path) as catalog:
         assert len(catalog.images(str(job.photos.parent / "manifest.csv"))) == 40
     alone = read(job, source=str(job.photos.parent / "manifest.csv"))
@@ -157,7 +164,7 @@ def test_predicted_columns_map_labels(job: Job, tmp_path: Path) -> None:
     assert gathered.predictions is not None
     assert gathered.predictions.probs is not None
     best = gathered.predictions.probs.argmax(axis=1)
-    assert all(classes[c] == job.kind_of(row.image_id) for c, row in zip(best, gathered.rows, strict=True))
+    assert [classes[c] for c in best] == [job.kind_of(image_id) for image_id in gathered.images.names()]
     result = job.select(4, predictions=preds)
     assert all(pick.predicted == job.kind_of(pick.image_id) for pick in result.picks)
     assert all(pick.probability == pytest.approx(0.85) for pick in result.picks)
@@ -205,7 +212,7 @@ def test_vectors_are_matched_by_id_whatever_their_order(job: Job, tmp_path: Path
     (tmp_path / "shuffled.txt").write_text("".join(f"{job.paths[i]}\n" for i in order))
     gathered = read(job, embeddings=tmp_path / "shuffled.npy", ids=tmp_path / "shuffled.txt")
     assert np.allclose(gathered.vectors, read(job).vectors)
-    expected = job.vectors[[job.ids.index(row.image_id) for row in gathered.rows]]
+    expected = job.vectors[[job.ids.index(image_id) for image_id in gathered.images.names()]]
     assert np.allclose(gathered.vectors, expected, atol=1e-3)
 
 
@@ -268,8 +275,8 @@ def test_exemplars_from_an_image_a_folder_and_outside_the_pool(job: Job, tiny: l
     assert one.exemplars is not None
     assert many.exemplars is not None
     assert (len(one.exemplars), len(many.exemplars)) == (1, 2)
-    assert len(one.rows) == len(many.rows) == 40, "an exemplar does not join the pool"
-    place = [row.image_id for row in many.rows].index(job.ids[3])
+    assert len(one.images) == len(many.images) == 40, "an exemplar does not join the pool"
+    place = many.images.names().index(job.ids[3])
     assert np.asarray(many.vectors[place], np.float32) @ np.asarray(many.exemplars[1], np.float32) > 0.999
     assert one.input_hashes["exemplars"] != many.input_hashes["exemplars"]
 
@@ -301,10 +308,10 @@ def test_a_labelled_file_that_vanished(job: Job, tiny: list[str]) -> None:
     workspace = embedding(job, tiny)
     request = job.request(5, embeddings=None, ids=None)
     gathered = gather(workspace, request)
-    assert (len(gathered.rows), len(gathered.labels)) == (39, 7)
+    assert (len(gathered.images), len(gathered.labelled)) == (39, 7)
     job.paths[1].unlink()
     again = gather(workspace, request)
-    assert (len(again.rows), len(again.labels)) == (39, 7)
+    assert (len(again.images), len(again.labelled)) == (39, 7)
     assert again.input_hashes == gathered.input_hashes
     with Catalog.open(workspace.catalog_path) as catalog:
         assert [item.path for item in catalog.quarantined()] == [str(job.paths[0])]
@@ -317,8 +324,8 @@ def test_an_image_lives_on_under_its_other_path(job: Job, tiny: list[str], tmp_p
     ingest(job.workspace, str(copy.parent))
     job.paths[0].unlink()
     gathered = gather(embedding(job, tiny), job.request(5, embeddings=None, ids=None))
-    assert len(gathered.rows) == 40
-    assert {row.image_id: row.path for row in gathered.rows}[job.ids[0]] == str(copy)
+    assert len(gathered.images) == 40
+    assert str(copy) in {row.path for row in gathered.images.take(np.arange(40))}
 
 
 def test_predictions_that_name_a_file_set_aside_since(job: Job, tiny: list[str], tmp_path: Path) -> None:
@@ -352,9 +359,9 @@ def test_an_image_with_several_paths_is_one(job: Job, tmp_path: Path) -> None:
         (tmp_path / "more" / f"copy{number}.png").write_bytes(job.paths[number].read_bytes())
     ingest(job.workspace, str(tmp_path / "more"))
     gathered = read(job)
-    assert len(gathered.rows) == 40
+    assert len(gathered.images) == 40
     alone = gather(job.workspace, job.request(2, source=str(tmp_path / "more")))
-    assert [Path(row.path).parent.name for row in alone.rows] == ["more"] * 3
+    assert [Path(row.path).parent.name for row in alone.images.take(np.arange(3))] == ["more"] * 3
 
 
 # What names the inputs

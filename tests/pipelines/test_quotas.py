@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from activesel.catalog import Catalog, FileStamp, Images, make_column
 from activesel.errors import DataError
 from activesel.pipelines.quotas import UNBOUNDED, parse_quota, read_cost
 from activesel.records import ImageRow, Quota
@@ -17,7 +18,7 @@ from tests.pipelines.workspaces import KINDS, Job, make_job, write_predictions
 
 pytestmark = pytest.mark.usefixtures("plain_pages")
 
-VALUES = ["A", "B", "A", None, "C", "A"]
+VALUES = make_column(["A", "B", "A", None, "C", "A"])
 EVERYTHING = np.ones(6, dtype=bool)
 
 
@@ -38,22 +39,22 @@ def test_least_and_most() -> None:
 
 
 def test_a_value_may_hold_a_colon() -> None:
-    assert bounds(parse_quota("time=12:30:4", ["12:30"], EVERYTHING[:1], 10)) == [(0, 4)]
+    assert bounds(parse_quota("time=12:30:4", make_column(["12:30"]), EVERYTHING[:1], 10)) == [(0, 4)]
 
 
 def test_equal_shares_out_what_scarce_values_cannot_give() -> None:
-    values = ["A"] * 10 + ["B"] * 10 + ["C"] * 2
+    values = make_column(["A"] * 10 + ["B"] * 10 + ["C"] * 2)
     quota = parse_quota("station=equal", values, np.ones(22, dtype=bool), 12)
     assert quota.high.tolist() == [5, 5, 2]
 
 
 def test_equal_gives_the_remainder_to_the_first() -> None:
-    values = ["A"] * 10 + ["B"] * 10 + ["C"] * 10
+    values = make_column(["A"] * 10 + ["B"] * 10 + ["C"] * 10)
     assert parse_quota("x=equal", values, np.ones(30, dtype=bool), 11).high.tolist() == [4, 4, 3]
 
 
 def test_equal_counts_candidates_only() -> None:
-    values = ["A"] * 10 + ["B"] * 10
+    values = make_column(["A"] * 10 + ["B"] * 10)
     candidates = np.arange(20) >= 8  # two of A are left
     assert parse_quota("x=equal", values, candidates, 10).high.tolist() == [2, 8]
 
@@ -63,7 +64,7 @@ def test_equal_counts_candidates_only() -> None:
     budget=st.integers(1, 120),
 )
 def test_equal_never_exceeds_what_there_is_and_spends_the_budget(available: dict[str, int], budget: int) -> None:
-    values = [name for name, count in available.items() for _ in range(max(1, count))]
+    values = make_column([name for name, count in available.items() for _ in range(max(1, count))])
     candidates = np.array([i for name, count in available.items() for i in [True] * count + [False] * (count == 0)])
     high = parse_quota("x=equal", values, candidates, budget).high
     counts = np.array([available[name] for name in sorted(available)])
@@ -116,7 +117,7 @@ def test_whatever_is_written_is_a_quota_or_one_error(wanted: str) -> None:
 
 def test_a_column_that_nobody_has() -> None:
     with pytest.raises(DataError, match="no image has a value for line"):
-        parse_quota("line=equal", [None, None], np.ones(2, dtype=bool), 10)
+        parse_quota("line=equal", make_column([None, None]), np.ones(2, dtype=bool), 10)
 
 
 def test_with_costs_the_budget_is_no_number_of_images() -> None:
@@ -125,24 +126,28 @@ def test_with_costs_the_budget_is_no_number_of_images() -> None:
         parse_quota("station=equal", VALUES, EVERYTHING, None)
 
 
-def image(number: int, **meta: str) -> ImageRow:
-    return ImageRow(f"{number:032x}", f"/photos/{number}.png", 8, 8, "PNG", meta)
+def listed(folder: Path, *all_meta: dict[str, str]) -> Images:
+    """Images 0, 1, ... with this metadata; as a catalog gives it, but for empty values, which it drops."""
+    rows = [ImageRow(f"{i:032x}", f"/photos/{i}.png", 8, 8, "PNG", meta) for i, meta in enumerate(all_meta)]
+    with Catalog.open(folder / "catalog.sqlite") as catalog:
+        catalog.add_images([(row, FileStamp(1, 1)) for row in rows], "s")
+        return catalog.list_images()
 
 
-def test_costs_are_read_for_what_can_be_picked() -> None:
-    rows = [image(0, minutes="2.5"), image(1), image(2, minutes="soon"), image(3, minutes="1e1")]
-    assert read_cost(rows, "minutes", np.array([True, False, False, True])).tolist() == [2.5, 1.0, 1.0, 10.0]
+def test_costs_are_read_for_what_can_be_picked(tmp_path: Path) -> None:
+    images = listed(tmp_path, {"minutes": "2.5"}, {}, {"minutes": "soon"}, {"minutes": "1e1"})
+    assert read_cost(images, "minutes", np.array([True, False, False, True])).tolist() == [2.5, 1.0, 1.0, 10.0]
 
 
-@pytest.mark.parametrize("text", ["", "soon", "0", "-1", "nan", "inf", "1,5"])
-def test_bad_costs(text: str) -> None:
+@pytest.mark.parametrize("text", ["soon", "0", "-1", "nan", "inf", "1,5"])
+def test_bad_costs(tmp_path: Path, text: str) -> None:
     with pytest.raises(DataError, match=re.escape(f"/photos/0.png: column minutes is not a cost; found '{text}'")):
-        read_cost([image(0, minutes=text)], "minutes", np.ones(1, dtype=bool))
+        read_cost(listed(tmp_path, {"minutes": text}), "minutes", np.ones(1, dtype=bool))
 
 
-def test_missing_cost() -> None:
+def test_missing_cost(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="found nothing"):
-        read_cost([image(0, station="A")], "minutes", np.ones(1, dtype=bool))
+        read_cost(listed(tmp_path, {"station": "A"}), "minutes", np.ones(1, dtype=bool))
 
 
 # Through select, on a job of two stations and one rare one

@@ -126,6 +126,34 @@ def test_a_pool_of_one(tmp_path: Path) -> None:
     assert (job.select(1).folder / "report.html").exists()
 
 
+def test_a_large_pool_is_sampled(job: Job, drawn: list[ReportData], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Curves and histograms look at some images, counts and picks at all; size does not grow with the pool."""
+    job.select(6)
+    monkeypatch.setattr(report_module, "MAX_SAMPLE", 10)
+    result = job.select(6, "seed=1", "report.map_points=10")
+    whole, sampled = drawn
+    assert whole.coverage is not None
+    assert sampled.coverage is not None
+    assert (len(whole.coverage.after), len(sampled.coverage.after)) == (40, 10)
+    assert {len(score.pool) for score in sampled.scores} == {10}
+    assert {len(score.picked) for score in sampled.scores} == {6}
+    assert [row.pool for row in sampled.breakdowns[0].rows] == [20, 20]
+    assert sampled.run.source == str(job.photos)
+    with np.load(result.folder / "report.npz") as stored:
+        assert len(stored["near_known"]) <= 10 + 6 + 8 + 10, "sample, picks, labels, map"
+    write_batch_report(job.workspace, result.batch_id)
+    assert drawn[2].breakdowns == sampled.breakdowns
+    assert drawn[2].picks == sampled.picks
+
+
+def test_folders_of_a_large_pool(tmp_path: Path, drawn: list[ReportData], monkeypatch: pytest.MonkeyPatch) -> None:
+    job = make_job(tmp_path, 12, names=[f"lot-{i}/a.png" for i in range(12)])
+    job.select(2)
+    monkeypatch.setattr(report_module, "MAX_SAMPLE", 5)
+    job.select(2, "seed=1")
+    assert [data.run.source for data in drawn] == [f"{job.photos} (12 folders)", f"{job.photos} (5 folders or more)"]
+
+
 def cut(content: bytes) -> bytes:
     return content[: len(content) // 2]
 
@@ -179,6 +207,10 @@ DAMAGES = {
     "an array gone": change(near_known=None),
     "no names": change(class_names=None),
     "a stranger": change(stranger=np.zeros(3)),
+    "no sample": change(sample=None),
+    "no words": change(about=np.frombuffer(b"{}", np.uint8)),
+    "other words": change(about=np.frombuffer(b'{"source": "", "breakdowns": [{"column": 3}]}', np.uint8)),
+    "a name too few": change(map_names=np.array(["one"])),
     "a row beyond the pool": change(picked=np.array([40])),
     "a class beyond the names": change(predicted=np.full(40, 9)),
     "another length": change(near_known=np.zeros(7)),

@@ -10,10 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from activesel.config import load_config
 from activesel.errors import DataError, UsageError
+from activesel.pipelines import graph as graph_module
 from activesel.pipelines import select as select_module
+from activesel.pipelines import space as space_module
 from activesel.pipelines.batch import read_batch
 from activesel.pipelines.choose import choose
+from activesel.pipelines.ingest import ingest
 from activesel.pipelines.oneshot import select_from_source
 from activesel.pipelines.select import SelectRequest, plan_batch
 from activesel.workspace import create_workspace
@@ -24,12 +28,19 @@ from tests.pipelines.workspaces import (
     make_job,
     make_vectors,
     snapshot_tree,
+    write_image,
     write_predictions,
 )
 
 pytestmark = pytest.mark.usefixtures("plain_pages")
 
 NO_CAP = "duplicates.group_cap=0"
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> list[str]:
+    """Settings of a network that is built in no time."""
+    return [word for word in tiny_backbone(tmp_path) if word != "--set"]
 
 
 # The same request again
@@ -192,6 +203,46 @@ def test_pending_images_are_no_labels(job: Job) -> None:
         job.select(5, "selection.strategy=margin")
     reasons = [pick.reason for pick in job.select(5).picks]
     assert not any("nearest label" in reason for reason in reasons)
+
+
+def test_what_is_kept_between_rounds_changes_no_pick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rounds with the rows kept on disk, and with everything computed each time."""
+    picks = []
+    for name, least in (("kept", 10), ("anew", 1000)):
+        monkeypatch.setattr(space_module, "LEAST_ROWS", least)
+        job = make_job(tmp_path / name)
+        rounds = []
+        for number in range(3):
+            result = job.select(5, "selection.components=6")
+            rounds.append([replace(pick, path="") for pick in result.picks])
+            job.label(job.rows(result)[: 5 - number])
+        picks.append(rounds)
+        assert (job.workspace.index_dir / "spaces").exists() == (name == "kept")
+    assert picks[0] == picks[1]
+
+
+def test_a_round_on_unchanged_images_projects_nothing(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(space_module, "LEAST_ROWS", 10)
+    job.label(job.rows(job.select(5, "selection.components=6")))
+    monkeypatch.setattr(space_module, "_apply", lambda *_: pytest.fail("projected again"))
+    assert not job.select(5, "selection.components=6").reused
+
+
+def test_new_images_grow_the_graph_instead_of_building_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: list[str]
+) -> None:
+    """Rows and graph of the first round serve the second: only what came in between is looked at."""
+    monkeypatch.setattr(space_module, "LEAST_ROWS", 10)
+    monkeypatch.setattr(graph_module, "LEAST_ROWS", 10)
+    job = make_job(tmp_path)
+    workspace = replace(
+        job.workspace, config=load_config(None, [*tiny, "selection.components=4", "selection.neighbours=5"])
+    )
+    first = select_module.select_batch(workspace, SelectRequest(5))
+    ingest(workspace, str(write_image(tmp_path / "more" / "a.png", 777).parent))
+    monkeypatch.setattr(graph_module, "knn_graph", lambda *_, **__: pytest.fail("built again"))
+    second = select_module.select_batch(workspace, SelectRequest(5))
+    assert not {pick.image_id for pick in first.picks} & {pick.image_id for pick in second.picks}
 
 
 # A plan

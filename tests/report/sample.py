@@ -82,7 +82,6 @@ def make_report(**changes: object) -> ReportData:
     picks = changes.get("picks") or tuple(make_pick(rank) for rank in range(1, N_PICKS + 1))
     assert isinstance(picks, tuple)
     before = rng.random(200)
-    stations = [f"cam-{i % 3}" for i in range(200)]
     values: dict[str, object] = {
         "run": Run(
             title="Tiles, week 12", created="2024-03-22 09:41", source="/data/line-4", strategy="default",
@@ -96,7 +95,8 @@ def make_report(**changes: object) -> ReportData:
         "map": make_map(picks, rng),
         "coverage": Coverage(0.3, before * 0.5, before),
         "scores": (ScoreSample("margin", rng.random(200), rng.random(30)),),
-        "breakdowns": (count_breakdown("station", stations, labelled=np.arange(20), picked=np.arange(20, 50)),),
+        "breakdowns": (count_breakdown("station", np.arange(200) % 3, ("cam-0", "cam-1", "cam-2"),
+                                        labelled=np.arange(20), picked=np.arange(20, 50)),),
         "quarantine": QuarantineList({"empty": 1}, (Quarantined("/data/line-4/x.png", "empty", "0 bytes"),)),
     }  # fmt: skip
     return ReportData(**(values | changes))  # type: ignore[arg-type]
@@ -118,13 +118,14 @@ def make_evil() -> ReportData:
     )  # fmt: skip
     assert data.map is not None
     names = tuple(EVIL[i % len(EVIL)] for i in range(len(data.map.xy)))
-    labels = [EVIL[i % len(EVIL)] for i in range(200)]
     return replace(
         data,
         run=run,
         settings_yaml="\n".join(EVIL),
         map=replace(data.map, names=names, class_names=EVIL[:2]),
         scores=(ScoreSample(EVIL[0], np.array([0.2]), np.array([0.4]), EVIL[1]),),
-        breakdowns=(count_breakdown(EVIL[2], labels, labelled=np.arange(9), picked=np.arange(9, 18)),),
+        breakdowns=(
+            count_breakdown(EVIL[2], np.arange(200) % len(EVIL), EVIL, labelled=np.arange(9), picked=np.arange(9, 18)),
+        ),
         quarantine=QuarantineList({EVIL[0]: 1}, (Quarantined(EVIL[0], EVIL[1], EVIL[2]),)),
     )

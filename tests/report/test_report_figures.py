@@ -78,7 +78,7 @@ def test_histogram_by_hand() -> None:
 
 def test_breakdown_by_hand() -> None:
     table = count_breakdown(
-        "station", ["a", "b", "b", None, "b"], labelled=np.array([0]), picked=np.array([1, 3])
+        "station", np.array([0, 1, 1, -1, 1]), ["a", "b", "c"], labelled=np.array([0]), picked=np.array([1, 3])
     )  # fmt: skip
     assert [(r.value, r.pool, r.labelled, r.picked) for r in table.rows] == [
         ("b", 3, 0, 1),
