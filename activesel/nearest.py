@@ -12,7 +12,7 @@ from activesel.tensors import ROUGH_ERROR, Rows
 BLOCK_ROWS = 8192
 BLOCK_ANCHORS = 4096
 GROUP = 64  # anchors whose rough products are judged together
-EXACT_UP_TO = 256  # anchors; with fewer, a rough pass saves nothing
+EXACT_UP_TO = 1024  # anchors; with fewer, a rough pass saves nothing
 
 
 def find_nearest(

@@ -37,8 +37,11 @@ def test_an_anchor_is_nearest_to_itself_even_among_twins() -> None:
 
 
 @pytest.mark.parametrize("kind", ["random", "copies", "zeros", "near ties"])
-def test_many_anchors_are_searched_roughly_first_and_found_exactly(rng: np.random.Generator, kind: str) -> None:
+def test_many_anchors_are_searched_roughly_first_and_found_exactly(
+    rng: np.random.Generator, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Above EXACT_UP_TO anchors bfloat16 rules out groups; what is left must be the plain answer, ties included."""
+    monkeypatch.setattr(nearest, "EXACT_UP_TO", 256)
     vectors = rng.normal(size=(900, 24)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     if kind == "copies":

@@ -25,13 +25,16 @@ class Codes:
     def __init__(self, centroids: Floats, sample: Floats) -> None:
         """centroids: (l, d). sample: (s, d) rows to learn the code's values from."""
         d = centroids.shape[1]
-        use_one_thread()  # training is many small steps
         self._quantizer = faiss.IndexFlatL2(d)
         self._quantizer.add(centroids)
         plain = faiss.IndexIVFPQ(self._quantizer, d, len(centroids), d, BITS, faiss.METRIC_INNER_PRODUCT)
         plain.pq.cp.niter = TRAINING_ROUNDS
         plain.pq.cp.min_points_per_centroid = 1
+        # Training is many small steps. torch may share the setting: it has to be put back.
+        before = faiss.omp_get_max_threads()
+        use_one_thread()
         plain.train(np.ascontiguousarray(sample[:: -(-len(sample) // TRAINING_ROWS)]))
+        faiss.omp_set_num_threads(before)
         self._index: Any = plain
 
     def add(self, rows: Floats, lists: IntArray) -> None:

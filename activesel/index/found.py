@@ -32,12 +32,25 @@ def take_best(similarity: FloatArray, rows: IntArray, k: int) -> Found:
 
     Which of several equally similar ones at the end of the list stays is the one with the lower row number.
     """
-    order = np.lexsort((rows, -similarity), axis=1)[:, :k]
-    best = np.take_along_axis(similarity, order, 1).astype(np.float32)
-    chosen = np.take_along_axis(rows, order, 1).astype(np.int32)
+    # Both in one number each: numpy sorts plain numbers ten times as fast as it orders by two keys.
+    both = _order_descending(similarity).astype(np.uint64) << np.uint64(32) | rows.astype(np.uint32)
+    both.sort(axis=1)
+    chosen = both[:, :k].astype(np.uint32).view(np.int32)
+    best = _undo_order((both[:, :k] >> np.uint64(32)).astype(np.uint32))
     nobody = best == -np.inf
     best[nobody], chosen[nobody] = 0, -1
     return best, chosen
+
+
+def _order_descending(values: FloatArray) -> npt.NDArray[np.uint32]:
+    """Return whole numbers that rise as float32 values fall: the bits, those of negative values as they are."""
+    bits = (values.astype(np.float32, copy=False) + np.float32(0)).view(np.int32)  # -0 becomes 0
+    return np.where(bits < 0, bits, bits ^ 0x7FFFFFFF).view(np.uint32)
+
+
+def _undo_order(numbers: npt.NDArray[np.uint32]) -> npt.NDArray[np.float32]:
+    bits = numbers.view(np.int32)
+    return np.where(bits < 0, bits, bits ^ 0x7FFFFFFF).view(np.float32)
 
 
 def measure_recall(similarity: FloatArray, exact: FloatArray) -> float:

@@ -67,6 +67,7 @@ def extend_graph(
     n = len(vectors)
     if n <= EXACT_UP_TO:
         return knn_graph(vectors, k, seed=seed, device=device)
+    assert graph.k == k, f"{graph.k} neighbours a row, expected {k}"
     grown, is_new = _carry_over(graph, places, n, k)
     is_thin = (grown.neighbours < 0).sum(axis=1) > k // 32
     rows = Rows(vectors, device)
@@ -95,14 +96,17 @@ def _empty_graph(n: int, k: int) -> KnnGraph:
 def _carry_over(graph: KnnGraph, places: IntArray, n: int, k: int) -> tuple[KnnGraph, npt.NDArray[np.bool_]]:
     """Return the old lists under the new numbers, without the rows that left, and which of the n rows are new."""
     grown, is_new = _empty_graph(n, k), np.ones(n, np.bool_)
+    keeps_order = bool((np.diff(places[places >= 0]) > 0).all())
     numbers = np.append(places, -1).astype(np.int32)  # the last one stands for neighbour -1
     for start in range(0, len(places), BLOCK_ROWS):
         block = slice(start, start + BLOCK_ROWS)
         here = places[block] >= 0
         neighbours = numbers[graph.neighbours[block][here]]
-        similarity = np.where(neighbours < 0, -np.inf, graph.similarity[block][here])
+        similarity = np.where(neighbours < 0, np.float32(-np.inf), graph.similarity[block][here])
+        if not keeps_order or neighbours.min(initial=0) < 0:
+            similarity, neighbours = take_best(similarity, neighbours, k)
         at = places[block][here]
-        grown.similarity[at], grown.neighbours[at] = take_best(similarity, neighbours, k)
+        grown.similarity[at], grown.neighbours[at] = similarity, neighbours
         is_new[at] = False
     return grown, is_new
 
@@ -123,7 +127,7 @@ def _offer(
     offered = np.full((len(lists), k), -np.inf, np.float32)
     offered_rows = np.full((len(lists), k), -1, np.int32)
     offered[line[fits], rank[fits]], offered_rows[line[fits], rank[fits]] = closeness[fits], new[fits]
-    listed = np.where(graph.neighbours[lists] < 0, -np.inf, graph.similarity[lists])
+    listed = np.where(graph.neighbours[lists] < 0, np.float32(-np.inf), graph.similarity[lists])
     graph.similarity[lists], graph.neighbours[lists] = take_best(
         np.concatenate([listed, offered], axis=1), np.concatenate([graph.neighbours[lists], offered_rows], axis=1), k
     )

@@ -12,7 +12,7 @@ import numpy as np
 
 from activesel.config import Config
 from activesel.errors import UsageError
-from activesel.pipelines.machine import TYPICAL, measure_rates, pick_device, read_memory_limit, show_bytes
+from activesel.pipelines.machine import TYPICAL, measure_rates, parse_bytes, pick_device, read_memory_limit, show_bytes
 from activesel.pipelines.plan import GraphOrigin, Plan, PoolShape, plan_selection
 from activesel.pipelines.request import Request, is_cut, wants_graph, wants_groups
 from activesel.records import FloatArray
@@ -45,7 +45,11 @@ def check_limits(request: Request, strategy: Strategy) -> None:
 
 
 def foresee(config: Config, n: int, n_labelled: int, n_classes: int, n_picks: int) -> Plan:
-    """Plan a selection from the settings and what the catalog counts, before there is a vector."""
+    """Plan a selection from the settings and what the catalog counts, before there is a vector.
+
+    Raises:
+        UsageError: more than the memory limit of the settings.
+    """
     strategy, selection = find_strategy(config.selection.strategy), config.selection
     grouped = config.duplicates.group_cap > 0 or selection.evaluation > 0
     is_whole = selection.partitions == 1 or strategy.in_parts == "whole"
@@ -55,7 +59,17 @@ def foresee(config: Config, n: int, n_labelled: int, n_classes: int, n_picks: in
         n_labelled=n_labelled, n_classes=n_classes if n_classes > 1 else 0, graph=graph, grouped=grouped,
         n_parts=1 if is_whole else selection.partitions,
     )  # fmt: skip
-    return plan_selection(shape, strategy, measure_rates(pick_device(selection.device, "selection.device")))
+    plan = plan_selection(shape, strategy, measure_rates(pick_device(selection.device, "selection.device")))
+    limit = read_limit(config)
+    if limit is not None and plan.peak_bytes > limit:
+        raise _refusal(plan, shape, strategy, limit)
+    return plan
+
+
+def read_limit(config: Config) -> int | None:
+    """Return the bytes that a selection may use by the settings, None where they set no limit."""
+    text = config.selection.memory_limit
+    return None if text is None else parse_bytes(text, "selection.memory_limit")
 
 
 def describe_plan(plan: Plan) -> list[str]:

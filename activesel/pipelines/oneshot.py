@@ -13,6 +13,7 @@ from activesel.errors import UsageError
 from activesel.labels import find_format
 from activesel.pipelines.arrays import check_budget
 from activesel.pipelines.ingest import ingest
+from activesel.pipelines.limits import foresee
 from activesel.pipelines.select import BatchResult, SelectRequest, select_batch
 from activesel.pipelines.tables import write_blocks
 from activesel.sources import read_source
@@ -52,6 +53,7 @@ def plan_from_source(
         "budget": int(request.budget) if request.cost is None else request.budget,
         "backbone": settings.embedding.backbone,
         "folder": str(workspace.root),
+        "plan": foresee(settings, len(found.entries), 0, 0, int(request.budget)),
     }
 
 

@@ -24,6 +24,7 @@ EXACT_UP_TO, EXACT_BLOCK = 20_000, 150e6
 SEARCH_ROW, SEARCH_PART, SEARCH_LEFT, SEARCH_ROW_S = 320.0, 200_000, 180e6, 1e-4
 N_FITS, ITERATIONS = 16, 80  # of a linear head: three strengths, five folds, the last; measured means
 FOLD_ROWS = 2000
+BLOCK_ROWS = 16384  # rows in the largest blocks; a smaller pool needs less
 LARGE = 8192  # rows in a block of most products
 SHARE_NEAR = 0.25  # of the graph's edges that join near-duplicates: not known before
 OFFER_ROUNDS = 3  # that k-center needs in parts
@@ -136,8 +137,8 @@ def _plan_graph(shape: PoolShape, rates: Rates) -> tuple[float, float, float]:
     n, k = shape.n, shape.neighbours
     kept, working, seconds = 8.0 * n * k, 0.0, 0.0
     if shape.graph == "built":
-        kept += SEARCH_LEFT
-        working = SEARCH_ROW * n + 8.0 * k * min(n, SEARCH_PART) if n > EXACT_UP_TO else EXACT_BLOCK
+        kept += SEARCH_LEFT * min(1.0, n / EXACT_UP_TO)
+        working = SEARCH_ROW * n + 8.0 * k * min(n, SEARCH_PART) if n > EXACT_UP_TO else EXACT_BLOCK * n / EXACT_UP_TO
         seconds = _graph_seconds(n, shape.d, rates)
     if shape.grouped:
         near = SHARE_NEAR * n * k
@@ -159,7 +160,7 @@ def _plan_picking(shape: PoolShape, strategy: Strategy, rates: Rates) -> _Use:
     per_row = (cost.row + cost.per_class * shape.n_classes + cost.per_exemplar * shape.n_exemplars + cost.per_dim * d
                + (cost.per_neighbour * shape.neighbours if "graph" in strategy.needs else 0))  # fmt: skip
     known = 10.0 * d * (shape.n_labelled + shape.n_picks)
-    n_bytes = per_row * n + cost.block + cost.block_per_dim * d + known
+    n_bytes = per_row * n + (cost.block + cost.block_per_dim * d) * min(1.0, n / BLOCK_ROWS) + known
     counts = {"picks": shape.n_picks, "exemplars": shape.n_exemplars}
     products = counts[cost.products] if isinstance(cost.products, str) else cost.products
     seconds = (2.0 * n * d * products / rates.rough + 12.0 * n * d / rates.copy + 1e-9 * n * cost.row_ns

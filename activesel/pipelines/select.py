@@ -24,7 +24,8 @@ from activesel.pipelines.clock import Clock
 from activesel.pipelines.draws import count_random_shares
 from activesel.pipelines.gather import Gathered, SelectRequest, check_metadata, gather, read_catalog
 from activesel.pipelines.graph import keep_graph
-from activesel.pipelines.machine import parse_bytes, pick_device
+from activesel.pipelines.limits import foresee, read_limit
+from activesel.pipelines.machine import pick_device
 from activesel.pipelines.quotas import parse_quota, read_cost
 from activesel.pipelines.report import write_report_of
 from activesel.pipelines.request import Request
@@ -108,6 +109,10 @@ def plan_batch(workspace: Workspace, request: SelectRequest) -> dict[str, Any]:
     if request.cost is not None:
         drawn = [share * request.budget for share in shares]
     labels = known.label_names if known is not None else ()
+    plan = {}
+    if known is not None and len(known.images):
+        n_known = len(labels) + len(known.waiting)
+        plan["plan"] = foresee(workspace.config, len(known.images), n_known, len(set(labels)), int(request.budget))
     return {
         "images": len(known.images) if known is not None else 0,
         "labelled": len(labels),
@@ -118,6 +123,7 @@ def plan_batch(workspace: Workspace, request: SelectRequest) -> dict[str, Any]:
         "explore": drawn[0],
         "evaluation": drawn[1],
         "folder": str(workspace.batches_dir),
+        **plan,
     }
 
 
@@ -148,13 +154,8 @@ def make_request(
         explore=selection.explore, evaluation=selection.evaluation, neighbours=selection.neighbours,
         build_graph=build_graph, partitions=selection.partitions, journal=journal,
         device=pick_device(selection.device, "selection.device"),
-        memory_limit=_memory_limit(workspace),
+        memory_limit=read_limit(config),
     )  # fmt: skip
-
-
-def _memory_limit(workspace: Workspace) -> int | None:
-    text = workspace.config.selection.memory_limit
-    return None if text is None else parse_bytes(text, "selection.memory_limit")
 
 
 def _check_early(workspace: Workspace, request: SelectRequest) -> None:
@@ -162,7 +163,7 @@ def _check_early(workspace: Workspace, request: SelectRequest) -> None:
     check_budget(request.budget, whole=request.cost is None)
     settings = workspace.config.selection
     pick_device(settings.device, "selection.device")
-    _memory_limit(workspace)
+    read_limit(workspace.config)
     find_strategy(settings.strategy).check_options(settings.options)
     try:
         json.dumps(settings.options, allow_nan=False, default=str)

@@ -19,7 +19,7 @@ from activesel.pipelines.batch import read_batch
 from activesel.pipelines.choose import choose
 from activesel.pipelines.ingest import ingest
 from activesel.pipelines.oneshot import select_from_source
-from activesel.pipelines.select import SelectRequest, plan_batch
+from activesel.pipelines.select import SelectRequest, plan_batch, select_batch
 from activesel.workspace import create_workspace
 from tests.cli.samples import tiny_backbone, write_photos
 from tests.pipelines.workspaces import (
@@ -259,10 +259,29 @@ def test_a_plan_writes_nothing(job: Job) -> None:
     assert plan["classes"] == {"crack": 1, "fray": 1, "free": 1}
 
 
+def test_a_plan_says_what_it_takes_and_is_refused_where_that_is_too_much(job: Job) -> None:
+    plan = plan_batch(job.open(), job.request(5))["plan"]
+    assert plan.peak_bytes > 2e8
+    assert plan_batch(job.open("selection.memory_limit=64GB"), job.request(5))["plan"].peak_bytes == plan.peak_bytes
+    with pytest.raises(UsageError, match=r"needs more memory.*at most 10 MB"):
+        plan_batch(job.open("selection.memory_limit=10MB"), job.request(5))
+    with pytest.raises(UsageError, match="cannot read an amount of memory"):
+        plan_batch(job.open("selection.memory_limit=lots"), job.request(5))
+
+
+def test_a_memory_limit_does_not_make_another_batch(job: Job) -> None:
+    first = select_batch(job.open(), job.request(5))
+    again = select_batch(job.open("selection.memory_limit=64GB", "selection.device=cpu"), job.request(5))
+    assert again.reused
+    assert again.batch_id == first.batch_id
+
+
 def test_a_plan_makes_no_catalog(tmp_path: Path) -> None:
     workspace = create_workspace(tmp_path / "new")
     before = snapshot_tree(tmp_path)
-    assert plan_batch(workspace, SelectRequest(5))["images"] == 0
+    empty = plan_batch(workspace, SelectRequest(5))
+    assert empty["images"] == 0
+    assert "plan" not in empty
     assert snapshot_tree(tmp_path) == before
 
 
