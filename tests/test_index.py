@@ -275,8 +275,9 @@ def test_beside_torch() -> None:
     import torch
 
     vectors = clustered(3000, 32, 50)
-    before = ListSearch(Rows(vectors), 8, seed=0).find(np.arange(3000), 8)[1]
     threads = torch.get_num_threads()
+    before = ListSearch(Rows(vectors), 8, seed=0).find(np.arange(3000), 8)[1]
+    assert torch.get_num_threads() == threads
     torch.from_numpy(vectors) @ torch.from_numpy(vectors).T
     after = ListSearch(Rows(vectors), 8, seed=0).find(np.arange(3000), 8)[1]
     assert (before == after).all()
