@@ -13,6 +13,7 @@ from activesel.tensors import Rows
 
 REFERENCE_ROWS = 2048
 BLOCK_ROWS = 8192
+PRODUCT_ROWS = 1024  # x REFERENCE_ROWS products, 8 MB: what the caches hold
 
 
 def score_density(graph: KnnGraph) -> npt.NDArray[np.float32]:
@@ -59,7 +60,7 @@ def pool_density(
     rows = Rows(vectors, device)
     anchors = rows.rough(np.sort(rng.choice(n, size=min(n, REFERENCE_ROWS), replace=False))).T
     total = np.empty(n, dtype=np.float32)
-    for block in rows.blocks(BLOCK_ROWS):
+    for block in rows.blocks(PRODUCT_ROWS):
         cosine = (rows.rough(block) @ anchors).float()
         kernel = cosine.sub_(1.0).clamp_(max=0.0).mul_(2.0 / bandwidth).exp_()
         total[block] = kernel.sum(dim=1).cpu().numpy()

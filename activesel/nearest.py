@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -9,10 +12,12 @@ import torch
 from activesel.records import FloatArray, IntArray
 from activesel.tensors import ROUGH_ERROR, Rows
 
-BLOCK_ROWS = 8192
-BLOCK_ANCHORS = 4096
+BLOCK_ROWS = 16384
+BLOCK_ANCHORS = 2048
 GROUP = 64  # anchors whose rough products are judged together
-EXACT_UP_TO = 1024  # anchors; with fewer, a rough pass saves nothing
+STEP_ANCHORS, STEP_ROWS = 1024, 2048  # of one rough product, 4 MB: what the caches hold
+ROUNDING = 1e-6  # of one cosine computed in products of different shapes
+EXACT_UP_TO = 256  # anchors; with fewer, a rough pass saves nothing
 
 
 def find_nearest(
@@ -29,9 +34,9 @@ def find_nearest(
         return similarity, position
     rows = Rows(vectors, device)
     known = rows.exact(anchors)
-    search = _search_exactly if len(anchors) <= EXACT_UP_TO else _search_roughly_first
+    find = partial(_search_exactly, known=known) if len(anchors) <= EXACT_UP_TO else _Search(known).find
     for block in rows.blocks(BLOCK_ROWS):
-        near, where = search(rows.exact(block), known)
+        near, where = find(rows.exact(block))
         similarity[block], position[block] = near.cpu().numpy(), where.cpu().numpy()
     position[anchors[::-1]] = np.arange(len(anchors), dtype=np.int32)[::-1]
     return np.clip(similarity, -1.0, 1.0), position
@@ -63,33 +68,73 @@ def _search_exactly(block: torch.Tensor, known: torch.Tensor) -> tuple[torch.Ten
     return near, where
 
 
-def _search_roughly_first(block: torch.Tensor, known: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Find the groups of anchors that can hold each row's nearest by rough products, then look into those exactly."""
-    best = torch.full((len(block),), -torch.inf, device=block.device)
-    where = torch.zeros(len(block), dtype=torch.int64, device=block.device)
-    group_best = _group_maxima(block.bfloat16(), known.bfloat16())
-    # Two rough products that are both off by ROUGH_ERROR, in opposite directions.
-    hopeful = group_best.float() >= group_best.amax(dim=0).float() - 2.0 * ROUGH_ERROR
-    for group, is_hopeful in enumerate(hopeful):
-        rows = is_hopeful.nonzero().ravel()
-        if not len(rows):
+class _Search:
+    """The nearest of some anchors: groups that can hold it by rough products, then exact products with those alone.
+
+    Anchors that lie close together share a group, so that few groups come near a row's best.
+    """
+
+    def __init__(self, known: torch.Tensor) -> None:
+        self._order = _split_evenly(known)
+        self._anchors = known[self._order]
+        missing = -len(known) % GROUP
+        rough = self._anchors.bfloat16()
+        self._rough = torch.cat((rough, rough[-1:].expand(missing, -1)))
+        self._products = torch.empty((STEP_ANCHORS, STEP_ROWS), dtype=torch.bfloat16, device=known.device)
+
+    def find(self, block: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(r, d) float32 rows -> the largest cosine (r,) and the anchor's position (r,); the first of equal ones."""
+        best = torch.full((len(block),), -torch.inf, device=block.device)
+        where = torch.zeros(len(block), dtype=torch.int64, device=block.device)
+        group, row = self._hopeful(block).nonzero(as_tuple=True)
+        ends = torch.bincount(group, minlength=len(self._rough) // GROUP).cumsum(0).tolist()
+        for number, (start, end) in enumerate(pairwise([0, *ends])):
+            if start == end:
+                continue
+            rows, members = row[start:end], slice(number * GROUP, (number + 1) * GROUP)
+            near, at = (block[rows] @ self._anchors[members].T).max(dim=1)
+            position = self._order[members][at]
+            gain = near - best[rows]
+            better = (gain > ROUNDING) | ((gain >= -ROUNDING) & (position < where[rows]))
+            rows = rows[better]
+            best[rows], where[rows] = near[better], position[better]
+        return best, where
+
+    def _hopeful(self, block: torch.Tensor) -> torch.Tensor:
+        """Return which groups can hold each row's nearest, (groups, r) bool."""
+        maxima = torch.cat([self._group_maxima(rows) for rows in torch.split(block.bfloat16(), STEP_ROWS)], dim=1)
+        # Two rough products that are both off by ROUGH_ERROR, in opposite directions.
+        least = maxima.amax(dim=0) - 2.0 * ROUGH_ERROR
+        return (maxima >= least) | (least <= 0.0)  # a row that is near to nothing looks everywhere
+
+    def _group_maxima(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return each row's largest rough product with each group, (groups, r) float32, where it is not negative."""
+        maxima = []
+        for anchors in torch.split(self._rough, STEP_ANCHORS):
+            products = self._products[: len(anchors), : len(rows)]
+            torch.mm(anchors, rows.T, out=products)
+            # Numbers that are not negative are ordered as their bits are, and integers compare ten times as fast; a
+            # maximum that is negative comes out wrong, but negative.
+            bits = products.view(torch.int16).view(-1, GROUP, len(rows)).amax(dim=1)
+            maxima.append(bits.view(torch.bfloat16).float())
+        return torch.cat(maxima)
+
+
+def _split_evenly(vectors: torch.Tensor) -> torch.Tensor:
+    """Return an order of the rows (m,) in which each GROUP of them lies close together, ascending within a group.
+
+    Halves the rows along the axis between two that lie far apart, again and again.
+    """
+    done, waiting = [], [torch.arange(len(vectors), device=vectors.device)]
+    while waiting:
+        rows = waiting.pop()
+        if len(rows) <= GROUP:
+            done.append(rows.sort().values)
             continue
-        near, at = _search_exactly(block[rows], known[group * GROUP : (group + 1) * GROUP])
-        better = near > best[rows]
-        rows = rows[better]
-        best[rows], where[rows] = near[better], at[better] + group * GROUP
-    return best, where
-
-
-def _group_maxima(rows: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
-    """Return each row's largest product with each group of GROUP anchors, (groups, r)."""
-    maxima = [_reduce(rows @ chunk.T) for chunk in torch.split(anchors, 16 * GROUP)]
-    return torch.cat(maxima, dim=1).T.contiguous()
-
-
-def _reduce(products: torch.Tensor) -> torch.Tensor:
-    """(r, a) -> (r, ceil(a / GROUP)): the largest of each group; the last group may be smaller."""
-    missing = -products.shape[1] % GROUP
-    if missing:
-        products = torch.nn.functional.pad(products, (0, missing), value=-torch.inf)
-    return products.view(len(products), -1, GROUP).amax(dim=2)
+        here = vectors[rows]
+        one = here[(here @ here[0]).argmin()]
+        other = here[(here @ one).argmin()]
+        along = (here @ (other - one)).argsort(stable=True)
+        n_first = len(rows) // GROUP // 2 * GROUP or GROUP
+        waiting += [rows[along[n_first:]], rows[along[:n_first]]]
+    return torch.cat(done)

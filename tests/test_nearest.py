@@ -36,12 +36,14 @@ def test_an_anchor_is_nearest_to_itself_even_among_twins() -> None:
     assert find_nearest(twins, np.array([1, 0, 3]))[1].tolist() == [1, 0, 2, 2]
 
 
-@pytest.mark.parametrize("kind", ["random", "copies", "zeros", "near ties"])
+@pytest.mark.parametrize("kind", ["random", "copies", "zeros", "near ties", "opposite"])
 def test_many_anchors_are_searched_roughly_first_and_found_exactly(
     rng: np.random.Generator, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Above EXACT_UP_TO anchors bfloat16 rules out groups; what is left must be the plain answer, ties included."""
-    monkeypatch.setattr(nearest, "EXACT_UP_TO", 256)
+    monkeypatch.setattr(nearest, "EXACT_UP_TO", 60)
+    monkeypatch.setattr(nearest, "GROUP", 16)
+    monkeypatch.setattr(nearest, "STEP_ANCHORS", 48)
     vectors = rng.normal(size=(900, 24)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     if kind == "copies":
@@ -51,7 +53,11 @@ def test_many_anchors_are_searched_roughly_first_and_found_exactly(
     if kind == "near ties":  # apart by less than bfloat16 can tell
         vectors = vectors[:1] + 1e-3 * vectors
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    anchors = rng.permutation(900)[: nearest.EXACT_UP_TO + 150]
+    anchors = rng.permutation(900)[:203]
+    if kind == "opposite":  # every product is negative, where the order of the bits is turned round
+        half = rng.normal(size=(900, 24)).astype(np.float32)
+        half[:, 0] = np.where(np.isin(np.arange(900), anchors), 9, -9)
+        vectors = half / np.linalg.norm(half, axis=1, keepdims=True)
     similarity, position = find_nearest(vectors, anchors)
     plain = vectors.astype(np.float64) @ vectors[anchors].T.astype(np.float64)
     np.testing.assert_allclose(similarity, plain.max(axis=1).clip(-1, 1), atol=1e-6)

@@ -204,5 +204,5 @@ def _plan_reasons(shape: PoolShape, rates: Rates) -> _Use:
     blocks = 2.0 * LARGE * (3 * d + 2048) + 4.0 * LARGE * (b + m) / 32
     pairs = 8.0 * min(b, LARGE) * min(m, 4096) + 8.0 * 1024 * b
     n_bytes = 60.0 * n + 40e6 + blocks + pairs + (b + m) * 8.0 * d + 1000.0 * b
-    seconds = 3.0 * n * d * (b + m) / rates.rough + 20.0 * n * d / rates.copy + n * (b + m) * 8e-9 + b * 1e-4
+    seconds = 2.2 * n * d * (b + m) / rates.rough + 20.0 * n * d / rates.copy + n * (b + m) * 4e-10 + b * 1e-4
     return "reasons", n_bytes, seconds

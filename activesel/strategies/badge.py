@@ -24,7 +24,7 @@ LEAST_ACCEPTED = 0.25  # below this share of accepted proposals the bounds are l
 
 @strategy(
     "badge", needs=("probs",), lead="its label would move the model in a new direction", in_parts="whole",
-    cost=Cost(per_class=8, block=80e6, block_per_dim=8 * BLOCK_ROWS, products="picks", pick_us=200),
+    cost=Cost(per_class=8, block=240e6, block_per_dim=8 * BLOCK_ROWS, products="picks", pick_us=200),
 )  # fmt: skip
 def pick_badge(pool: Pool, budget: float, rng: np.random.Generator) -> Picks:
     """Pick images whose labels would move the model most, in different directions.

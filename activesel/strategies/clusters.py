@@ -21,7 +21,7 @@ BLOCK_VALUES = 1 << 23  # 32 MB of float32 at a time
 
 @strategy(
     "typiclust", lead="typical of its cluster", in_parts="whole",
-    cost=Cost(per_class=0, per_dim=0.5, block=200e6, block_per_dim=8 * 65536, products=2000, row_ns=2000),
+    cost=Cost(per_class=0, per_dim=0.5, block=200e6, block_per_dim=8 * 65536, products=2000, row_ns=14_000),
 )  # fmt: skip
 def pick_typical(
     pool: Pool, budget: float, rng: np.random.Generator, *, max_clusters: int = 500, neighbours: int = 20

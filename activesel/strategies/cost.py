@@ -30,4 +30,4 @@ class Cost:
 
 
 USUAL = Cost()
-COVERAGE = Cost(row=130, per_neighbour=10, block=180e6, products=2048, neighbour_ns=100, pick_us=3000)
+COVERAGE = Cost(row=130, per_neighbour=10, block=180e6, products=2048, neighbour_ns=100, pick_us=1500)

@@ -17,7 +17,12 @@ Floats = npt.NDArray[np.float32]
 ACTIVE_ROWS = 4096  # rows with the largest gains, kept exact at a time
 
 
-@strategy("exemplars", needs=("exemplars",), lead="like an exemplar", cost=Cost(per_exemplar=6, products="exemplars"))
+@strategy(
+    "exemplars",
+    needs=("exemplars",),
+    lead="like an exemplar",
+    cost=Cost(per_exemplar=6, products="exemplars", row_ns=7000),
+)
 def pick_like_exemplars(pool: Pool, budget: float, rng: np.random.Generator, *, relevance: float = 1.0) -> Picks:  # noqa: ARG001
     """Pick images like the given examples, spread over all of them.
 
