@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from activesel.index import extend_graph, knn_graph, measure_recall
 from activesel.index import graph as module
 from activesel.index.exact import ExactSearch
 from activesel.index.found import Found, take_best
-from activesel.index.lists import Lists
+from activesel.index.lists import Lists, _find_largest
 from activesel.index.search import ListSearch
 from activesel.records import IntArray, KnnGraph
 from activesel.tensors import Rows
@@ -282,3 +283,14 @@ def test_beside_torch() -> None:
     after = ListSearch(Rows(vectors), 8, seed=0).find(np.arange(3000), 8)[1]
     assert (before == after).all()
     assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("m", [1, 7, 64])
+def test_the_largest_of_each_line_are_found_whatever_their_sign(m: int) -> None:
+    values = torch.randn(50, 64 * 8, generator=torch.Generator().manual_seed(m)).bfloat16()
+    values[:10] = -values[:10].abs()
+    values[20, 100:] = -torch.inf
+    columns = torch.from_numpy(_find_largest(values, m))
+    assert (columns.sort(dim=1).values.diff(dim=1) > 0).all(), "no column twice"
+    expected = values.topk(m, dim=1).values
+    assert torch.equal(values.gather(1, columns).sort(dim=1, descending=True).values, expected)

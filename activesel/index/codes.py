@@ -13,6 +13,7 @@ from activesel.records import IntArray
 Floats = npt.NDArray[np.float32]
 
 BITS = 4  # what the fast scan works with: 16 values a dimension
+QUERY_BY_QUERY = 11  # of faiss's ways to scan, a fifth faster here than the one it chooses for a thousand queries
 TRAINING_ROWS = 8192
 TRAINING_ROUNDS = 8
 
@@ -56,6 +57,7 @@ class Codes:
     def seal(self) -> None:
         """Lay the codes out for scanning; none can be added after."""
         self._index = faiss.IndexIVFPQFastScan(self._index)
+        self._index.implem = QUERY_BY_QUERY
 
     def scan(self, queries: Floats, lists: npt.NDArray[np.int64], products: Floats, m: int) -> npt.NDArray[np.int64]:
         """Return the m rows with about the largest product with each query, best first, (q, m); -1 for want of more.
