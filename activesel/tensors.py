@@ -54,7 +54,7 @@ class Rows:
     def __init__(self, vectors: npt.NDArray[Any] | torch.Tensor, device: str = "cpu") -> None:
         import torch
 
-        self._mapped = _find_map(vectors)
+        self._mapped = find_map(vectors)
         if isinstance(vectors, np.ndarray):
             with warnings.catch_warnings():  # about read-only arrays: nothing here writes to them
                 warnings.simplefilter("ignore", UserWarning)
@@ -102,7 +102,7 @@ class Rows:
         return self._values.index_select(0, index)
 
 
-def _find_map(vectors: object) -> mmap.mmap | None:
+def find_map(vectors: object) -> mmap.mmap | None:
     """Return the map of the file that an array lies in, None where it lies in memory."""
     while isinstance(vectors, np.ndarray):
         found = getattr(vectors, "_mmap", None)

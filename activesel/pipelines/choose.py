@@ -86,7 +86,7 @@ def _make_pool(request: Request, strategy: Strategy) -> tuple[Pool, list[str]]:
     graph = request.graph
     if graph is None and wants_graph(request, strategy):
         graph = request.build_graph(
-            request.vectors, request.neighbours, seed=derive_seed(request.seed, "graph") % 2**31
+            request.vectors, request.neighbours, seed=derive_seed(request.seed, "graph") % 2**31, device=request.device
         )
     pool = Pool(request.vectors, labelled, candidates, request.classes, probs, mutual_information, uncertainty, graph,
                 request.exemplars, request.quotas, request.cost, request.device, request.journal)  # fmt: skip

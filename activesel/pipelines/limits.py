@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import mmap
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,8 +14,8 @@ from activesel.errors import UsageError
 from activesel.pipelines.machine import TYPICAL, measure_rates, parse_bytes, pick_device, read_memory_limit, show_bytes
 from activesel.pipelines.plan import GraphOrigin, Plan, PoolShape, plan_selection
 from activesel.pipelines.request import Request, is_cut, wants_graph, wants_groups
-from activesel.records import FloatArray
 from activesel.strategies import Strategy, find_strategy
+from activesel.tensors import find_map
 
 _LOG = logging.getLogger(__name__)
 
@@ -103,20 +102,12 @@ def shape_of(request: Request, strategy: Strategy) -> PoolShape:
         graph = "built" if request.graph is None else "given"
     exemplars = request.exemplars
     return PoolShape(
-        n, d, int(min(n, max(1, n_picks))), request.vectors.dtype.itemsize, is_mapped(request.vectors),
+        n, d, int(min(n, max(1, n_picks))), request.vectors.dtype.itemsize, find_map(request.vectors) is not None,
         request.neighbours, 0 if request.labelled is None else len(request.labelled),
         _count_classes(request, strategy), request.probs is None and request.mc_probs is None,
         0 if exemplars is None else len(exemplars), graph, wants_groups(request),
         request.partitions if is_cut(request, strategy) else 1,
     )  # fmt: skip
-
-
-def is_mapped(values: FloatArray) -> bool:
-    """Whether the values lie in a file that is read by memory map; a copy of some rows of one does not."""
-    base: object = values
-    while isinstance(base, np.ndarray):
-        base = base.base
-    return isinstance(base, mmap.mmap)
 
 
 def suggest_parts(shape: PoolShape, strategy: Strategy, limit: float) -> str | None:

@@ -17,12 +17,13 @@ import activesel
 from activesel.config import load_config
 from activesel.errors import DataError, UsageError
 from activesel.pipelines import limits
-from activesel.pipelines.limits import describe_plan, foresee, is_mapped, shape_of, suggest_parts
+from activesel.pipelines.limits import describe_plan, foresee, shape_of, suggest_parts
 from activesel.pipelines.machine import TYPICAL, measure_rates, parse_bytes, pick_device, read_memory_limit
 from activesel.pipelines.plan import LIBRARIES, Plan, PoolShape, plan_selection
 from activesel.pipelines.request import Request
 from activesel.records import Quota
 from activesel.strategies import find_strategy, strategy_names
+from activesel.tensors import find_map
 
 MILLION = PoolShape(10**6, 256, 5000, n_labelled=1000, n_classes=10, graph="built")
 VECTORS = np.random.default_rng(0).normal(size=(400, 12)).astype(np.float32)
@@ -184,10 +185,10 @@ def test_the_shape_of_a_request(tmp_path: Path) -> None:
 def test_a_copy_of_mapped_rows_is_not_mapped(tmp_path: Path) -> None:
     np.save(tmp_path / "rows.npy", VECTORS)
     rows = np.load(tmp_path / "rows.npy", mmap_mode="r")
-    assert is_mapped(rows)
-    assert is_mapped(np.asarray(rows)[10:])
-    assert not is_mapped(rows[np.array([3, 1])])
-    assert not is_mapped(VECTORS)
+    assert find_map(rows) is not None
+    assert find_map(np.asarray(rows)[10:]) is not None
+    assert find_map(rows[np.array([3, 1])]) is None
+    assert find_map(VECTORS) is None
 
 
 def test_a_plan_from_settings_alone() -> None:
