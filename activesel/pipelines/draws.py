@@ -53,7 +53,7 @@ def draw_random_shares(
     open_rows = np.flatnonzero(candidates)
     fair = open_rows if groups is None else open_rows[~np.isin(groups[open_rows], groups[labelled])]
     evaluation = _draw(fair, shares, shares.evaluation, n_evaluation, "evaluation")
-    rest = np.setdiff1d(open_rows, evaluation)
+    rest = np.setdiff1d(open_rows, evaluation) if len(evaluation) else open_rows
     if groups is not None:
         rest = rest[~np.isin(groups[rest], groups[np.union1d(evaluation, held_out)])]
     explore = _draw(rest, shares, shares.explore, n_explore, "explore")
@@ -76,6 +76,8 @@ def count_random_shares(budget: float, explore: float, evaluation: float) -> tup
 
 
 def _draw(rows: IntArray, shares: Shares, share: float, n_rows: int, name: str) -> npt.NDArray[np.int64]:
+    if share == 0:
+        return rows[:0]
     shuffled = derive_rng(shares.seed, name).permutation(rows)
     if shares.cost is None:
         return np.sort(shuffled[:n_rows])
