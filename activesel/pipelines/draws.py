@@ -77,7 +77,7 @@ def count_random_shares(budget: float, explore: float, evaluation: float) -> tup
 
 def _draw(rows: IntArray, shares: Shares, share: float, n_rows: int, name: str) -> npt.NDArray[np.int64]:
     if share == 0:
-        return rows[:0]
+        return np.empty(0, np.int64)
     shuffled = derive_rng(shares.seed, name).permutation(rows)
     if shares.cost is None:
         return np.sort(shuffled[:n_rows])
