@@ -18,6 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("catalog", "sources", "labels", "embedding", "index", "training", "predictions"),
     ("report",),
     ("pipelines",),
+    ("benchmark",),
     ("cli",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
