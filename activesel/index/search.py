@@ -14,7 +14,6 @@ from activesel.index.codes import Codes, inner_products
 from activesel.index.exact import ExactSearch
 from activesel.index.found import Found, measure_recall, take_best
 from activesel.index.lists import Lists
-from activesel.index.ordered import copy_in_order
 from activesel.index.workers import run_on_all_cores
 from activesel.progress import Advance, ignore_progress
 from activesel.records import IntArray
@@ -34,7 +33,6 @@ WIDTHS = (2, 2.5, 3, 3.5, 4, 5, 6, 8, 12)  # candidates compared exactly, in mul
 WIDER = (16, 24, 32, 48, 64)  # where the codes tell little: few dimensions, or many of equal weight
 CHUNK_ROWS = 1024
 SAMPLE_CHUNK_ROWS = 64
-RELEASE_CHUNKS = 16
 
 
 @dataclass(frozen=True)
@@ -53,21 +51,14 @@ class Effort:
 class ListSearch:
     """The neighbours of a pool's own rows, most of them: what is listed is exact, what is missing is tuned.
 
-    Inside, rows go by their position in ``order``, list by list, and so do their vectors in a copy on disk: what a
-    chunk compares lies together, and no more of the pool than that has to be in memory. Memory beside the vectors:
-    about 80 bytes a row. Time about linear, O(n l) with l lists at worst.
-
-    Raises:
-        UnreachableError: no room on disk for the copy.
+    Memory beside the vectors: about 80 bytes a row. Time about linear, O(n l) with l lists at worst.
     """
 
     def __init__(self, vectors: Rows, k: int, seed: int) -> None:
+        self._vectors = vectors
         self._lists = Lists(vectors, seed)
-        self.order: IntArray = np.argsort(self._lists.of_row, kind="stable")
-        self._position = np.empty(len(vectors), np.int32)
-        self._position[self.order] = np.arange(len(vectors), dtype=np.int32)
-        self._vectors = copy_in_order(vectors, self.order)
         self._codes = self._encode()
+        self.order: IntArray = np.argsort(self._lists.of_row, kind="stable")
         self._scratch = threading.local()
         self.effort = self._tune(k)
 
@@ -79,14 +70,10 @@ class ListSearch:
 
         def find(start: int) -> None:
             chunk = slice(start, start + CHUNK_ROWS)
-            compared, candidates = self._compare(self._position[rows[chunk]], effort)
-            similarity[chunk], neighbours[chunk] = _take_top(compared, candidates, self.order, k)
-            if start // CHUNK_ROWS % RELEASE_CHUNKS == 0:
-                self._vectors.release()
+            similarity[chunk], neighbours[chunk] = _take_top(*self._compare(rows[chunk], effort), k)
             advance(len(rows[chunk]))
 
         run_on_all_cores(find, range(0, len(rows), CHUNK_ROWS))
-        self._vectors.release()
         return similarity, neighbours
 
     def _encode(self) -> Codes:
@@ -99,10 +86,7 @@ class ListSearch:
         def fill(number: int) -> None:
             for start in range(bounds[number], bounds[number + 1], BLOCK_ROWS):
                 block = slice(start, min(start + BLOCK_ROWS, bounds[number + 1]))
-                lists = self._lists.of_row[self.order[block]]
-                shares[number].add(self._lists.project(self._vectors.exact(block)), lists)
-                if start // BLOCK_ROWS % RELEASE_CHUNKS == 0:
-                    self._vectors.release()
+                shares[number].add(self._lists.project(self._vectors.exact(block)), self._lists.of_row[block])
 
         run_on_all_cores(fill, range(len(shares)))
         self._vectors.release()
@@ -111,64 +95,62 @@ class ListSearch:
         codes.seal()
         return codes
 
-    def _compare(self, positions: IntArray, effort: Effort) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-        """Return exact similarities of each row to its candidates, best guess first, and their positions, both (q, m).
+    def _compare(self, rows: IntArray, effort: Effort) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+        """Return exact similarities of each row to its candidates, best guess first, and their numbers, both (q, m).
 
         -inf marks the row itself and what is no candidate.
         """
-        own = self._vectors.exact(positions)
+        own = self._vectors.exact(rows)
         queries = self._lists.project(own)
         candidates = self._codes.scan(queries, *self._lists.nearest(queries, effort.probes), effort.n_candidates)
         distinct, place = self._number_distinct(candidates)
         similarity = inner_products(own.contiguous().numpy(), self._vectors.exact(distinct).numpy(), place)
-        similarity[candidates == positions[:, None]] = -np.inf
+        similarity[candidates == rows[:, None]] = -np.inf
         return similarity, candidates
 
-    def _compare_sample(
-        self, positions: IntArray, effort: Effort
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-        similarity = np.empty((len(positions), effort.n_candidates), np.float32)
-        candidates = np.empty((len(positions), effort.n_candidates), np.int64)
+    def _compare_sample(self, rows: IntArray, effort: Effort) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+        similarity = np.empty((len(rows), effort.n_candidates), np.float32)
+        candidates = np.empty((len(rows), effort.n_candidates), np.int64)
 
         def compare(start: int) -> None:
             chunk = slice(start, start + SAMPLE_CHUNK_ROWS)
-            similarity[chunk], candidates[chunk] = self._compare(positions[chunk], effort)
+            similarity[chunk], candidates[chunk] = self._compare(rows[chunk], effort)
 
-        run_on_all_cores(compare, range(0, len(positions), SAMPLE_CHUNK_ROWS))
+        run_on_all_cores(compare, range(0, len(rows), SAMPLE_CHUNK_ROWS))
         return similarity, candidates
 
-    def _number_distinct(self, positions: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Return the distinct ones among ``positions``, and where each of them is among those; -1 stays -1.
+    def _number_distinct(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the distinct row numbers among ``rows``, and where each of ``rows`` is among those; -1 stays -1.
 
         Neighbours share neighbours: this way each vector is fetched once a chunk. A table over all rows of the pool
         does it in a third of a sort's time.
         """
         if not hasattr(self._scratch, "place"):
-            self._scratch.place = np.zeros(len(self._vectors) + 1, np.int32)  # the last one stands for -1
+            self._scratch.place = np.zeros(len(self._vectors) + 1, np.int32)  # the last one stands for row -1
         place = self._scratch.place
-        flat = positions.ravel()
+        flat = rows.ravel()
         place[flat] = np.arange(len(flat), dtype=np.int32)
         distinct = flat[place[flat] == np.arange(len(flat), dtype=np.int32)]
         distinct = distinct[distinct >= 0]
         place[distinct] = np.arange(len(distinct), dtype=np.int32)
         place[-1] = -1
-        return distinct, place[positions].astype(np.int64)
+        return distinct, place[rows].astype(np.int64)
 
     def _tune(self, k: int) -> Effort:
         """Return the cheapest effort that finds the neighbours of a sample of the pool's rows well enough."""
-        positions: IntArray = np.arange(0, len(self.order), -(-len(self.order) // TUNING_ROWS))
-        exact = ExactSearch(self._vectors).find(positions, k)[0]
+        rows = self.order[:: -(-len(self.order) // TUNING_ROWS)]
+        exact = ExactSearch(self._vectors).find(rows, k)[0]
         recall = 0.0
         for widths in (WIDTHS, WIDER):
             candidates = [int(width * (k + 1)) for width in widths]
-            best, recall = self._find_cheapest(positions, exact, candidates)
+            best, recall = self._find_cheapest(rows, exact, candidates)
             if best is not None:
                 return best
         _LOG.warning("the neighbours of a row are spread over the whole pool: %.3f of them are listed", recall)
         return Effort(len(self._lists.centroids), candidates[-1])
 
     def _find_cheapest(
-        self, positions: IntArray, exact: npt.NDArray[np.float32], widths: list[int]
+        self, rows: IntArray, exact: npt.NDArray[np.float32], widths: list[int]
     ) -> tuple[Effort | None, float]:
         """Return the cheapest effort of these widths that is good enough, if one is, and the last recall seen."""
         k, n_lists = exact.shape[1], len(self._lists.centroids)
@@ -177,11 +159,9 @@ class ListSearch:
         for probes in [*(probes for probes in PROBES if probes < n_lists), n_lists]:
             if best is not None and probes > best.cost:
                 break
-            similarity, candidates = self._compare_sample(positions, Effort(probes, widths[-1]))
+            similarity, candidates = self._compare_sample(rows, Effort(probes, widths[-1]))
             for width in widths:
-                recall = measure_recall(
-                    _take_top(similarity[:, :width], candidates[:, :width], self.order, k)[0], exact
-                )
+                recall = measure_recall(_take_top(similarity[:, :width], candidates[:, :width], k)[0], exact)
                 if recall >= aim:
                     effort = Effort(probes, width)
                     best = effort if best is None or effort.cost < best.cost else best
@@ -189,7 +169,6 @@ class ListSearch:
         return best, recall
 
 
-def _take_top(similarity: npt.NDArray[np.float32], candidates: npt.NDArray[np.int64], order: IntArray, k: int) -> Found:
-    """Return the k best of each line's (q, m) candidates, which are positions in ``order``, by row number."""
+def _take_top(similarity: npt.NDArray[np.float32], candidates: npt.NDArray[np.int64], k: int) -> Found:
     top = torch.from_numpy(similarity).topk(min(k, similarity.shape[1]), dim=1, sorted=False).indices.numpy()
-    return take_best(np.take_along_axis(similarity, top, 1), order[np.take_along_axis(candidates, top, 1)], k)
+    return take_best(np.take_along_axis(similarity, top, 1), np.take_along_axis(candidates, top, 1), k)
