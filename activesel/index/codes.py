@@ -58,6 +58,8 @@ class Codes:
         """Lay the codes out for scanning; none can be added after."""
         self._index = faiss.IndexIVFPQFastScan(self._index)
         self._index.implem = QUERY_BY_QUERY
+        # It would keep the codes as they came beside those that it scans, twice the memory, and never read them.
+        self._index.orig_invlists, self._index.referenced_objects = None, []
 
     def scan(self, queries: Floats, lists: npt.NDArray[np.int64], products: Floats, m: int) -> npt.NDArray[np.int64]:
         """Return the m rows with about the largest product with each query, best first, (q, m); -1 for want of more.

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from activesel.index.exact import ExactSearch
 from activesel.index.found import Found, Search, take_best
 from activesel.index.search import ListSearch
+from activesel.index.heap import trim_heap
 from activesel.progress import show_progress
 from activesel.records import FloatArray, IntArray, KnnGraph
 from activesel.tensors import Rows
@@ -51,6 +52,8 @@ def knn_graph(
             found = remember(part, lambda part=part: search.find(part, n_columns, advance))  # type: ignore[misc]
             graph.similarity[part], graph.neighbours[part] = found
             rows.release()
+    del search
+    trim_heap()
     return graph
 
 

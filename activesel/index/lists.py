@@ -44,6 +44,10 @@ class Lists:
         )
         self._split_long_lists()
 
+    def forget_sample(self) -> None:
+        """Free what centroids and codes were learnt from."""
+        self.sample = self.sample[:0].copy()
+
     def project(self, rows: torch.Tensor) -> Floats:
         """Bring (r, d) float32 rows into the lists' directions, (r, p)."""
         return np.asarray((rows @ self._basis).numpy())

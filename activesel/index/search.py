@@ -13,6 +13,7 @@ import torch
 from activesel.index.codes import Codes, inner_products
 from activesel.index.exact import ExactSearch
 from activesel.index.found import Found, measure_recall, take_best
+from activesel.index.heap import trim_heap
 from activesel.index.lists import Lists
 from activesel.index.workers import run_on_all_cores
 from activesel.progress import Advance, ignore_progress
@@ -58,9 +59,11 @@ class ListSearch:
         self._vectors = vectors
         self._lists = Lists(vectors, seed)
         self._codes = self._encode()
+        self._lists.forget_sample()
         self.order: IntArray = np.argsort(self._lists.of_row, kind="stable")
         self._scratch = threading.local()
         self.effort = self._tune(k)
+        trim_heap()
 
     def find(self, rows: IntArray, k: int, advance: Advance = ignore_progress) -> Found:
         """See `Search`. Of equally similar rows at the end of the list, any may be listed."""
