@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from activesel.index.exact import ExactSearch
 from activesel.index.found import Found, Search, take_best
-from activesel.index.search import ListSearch
 from activesel.index.heap import trim_heap
+from activesel.index.search import ListSearch
 from activesel.progress import show_progress
 from activesel.records import FloatArray, IntArray, KnnGraph
 from activesel.tensors import Rows
@@ -44,15 +44,7 @@ def knn_graph(
     graph = _empty_graph(n, n_columns)
     if n < 2:
         return graph
-    rows = Rows(vectors, device)
-    with show_progress("neighbours", n) as advance:
-        search = _open_search(rows, n_columns, seed)
-        for start in range(0, n, PART_ROWS):
-            part = search.order[start : start + PART_ROWS]
-            found = remember(part, lambda part=part: search.find(part, n_columns, advance))  # type: ignore[misc]
-            graph.similarity[part], graph.neighbours[part] = found
-            rows.release()
-    del search
+    _fill(graph, Rows(vectors, device), seed, remember)
     trim_heap()
     return graph
 
@@ -84,6 +76,18 @@ def extend_graph(
             ours = is_new[part]
             _offer(grown, part[ours], neighbours[ours], similarity[ours], ~is_new & ~is_thin)
     return grown
+
+
+def _fill(graph: KnnGraph, rows: Rows, seed: int, remember: Remember) -> None:
+    """Find the neighbours of all rows, part by part."""
+    k = graph.k
+    with show_progress("neighbours", len(rows)) as advance:
+        search = _open_search(rows, k, seed)
+        for start in range(0, len(rows), PART_ROWS):
+            part = search.order[start : start + PART_ROWS]
+            found = remember(part, lambda part=part: search.find(part, k, advance))  # type: ignore[misc]
+            graph.similarity[part], graph.neighbours[part] = found
+            rows.release()
 
 
 def _open_search(rows: Rows, k: int, seed: int) -> Search:
