@@ -29,8 +29,8 @@ from bench.quality import k_center_radius
 from bench.table import print_table
 
 Array = npt.NDArray[Any]
-STRATEGIES = ("k-center", "weighted-k-center", "default")
-DENSITY_SAMPLE = 2048  # rows that the default strategy compares every row with
+STRATEGIES = ("k-center", "weighted-k-center", "default", "sparse-coverage")
+DENSITY_SAMPLE = 2048  # rows that a density compares every row with
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def measure_selection(inputs: Inputs, scale: Scale, device: str, rates: dict[str
         run = functools.partial(choose, name, inputs, scale.budget, device)
         (first, _), (seconds, chosen) = timed(run, device), timed(run, device)
         known = np.concatenate([inputs.labelled, chosen])
-        compared = DENSITY_SAMPLE if name == "default" else len(known)
+        compared = {"default": DENSITY_SAMPLE + len(known), "sparse-coverage": DENSITY_SAMPLE}.get(name, len(known))
         reads = inputs.vectors.nbytes / rates["copy_bytes_s"]
         bf16, fp32 = (2.0 * scale.n * scale.d * compared / rates[rate] for rate in ("bf16_flop_s", "fp32_flop_s"))
         radius = f"{k_center_radius(inputs.vectors, known):.4f}" if name == "k-center" else ""

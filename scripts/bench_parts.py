@@ -4,8 +4,8 @@
     python scripts/bench_parts.py --strategies k-center --parts 8 --seeds 0
 
 Every run is a process of its own. Objectives are computed densely, in plain code: coverage on a fixed sample of 20,000
-rows against every row that is picked or labelled, the k-center radius over all rows. The whole pool is run once: with
-labels, none of these strategies draws anything but the reference rows of the default's density.
+rows against every row that is picked or labelled, the k-center radius over all rows, weighted for the default. The
+whole pool is run once: with labels, none of these strategies draws anything but the reference rows of a density.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ import numpy as np
 from bench.pool import PoolSpec, StoredPool, read_pool, write_pool
 from bench.quality import gaussian, k_center_radius
 
-STRATEGIES = ("default", "facility-location", "max-herding", "k-center")
+STRATEGIES = ("default", "sparse-coverage", "facility-location", "max-herding", "k-center")
 SAMPLE_ROWS = 20_000
 BLOCK_ROWS = 2000
-DENSITY_POWER, BANDWIDTH, TEMPERATURE = 1.15, 0.45, 2.5  # of the default strategy
+BANDWIDTH = 0.45  # of both densities
+COVERAGE_POWER, COVERAGE_TEMPERATURE = 1.15, 2.5  # of sparse-coverage
+DENSITY_POWER, TEMPERATURE, TRUST = 0.25, 2.0, 3.0  # of the default
 
 Array = np.ndarray[Any, Any]
 
@@ -78,7 +80,9 @@ def judge(work: Path, name: str, pool: StoredPool, rows: Array) -> tuple[float, 
     if name == "k-center":
         return -k_center_radius(pool.vectors, known), 0.0
     sample = np.sort(np.random.default_rng(1).choice(len(pool.vectors), SAMPLE_ROWS, replace=False))
-    weight = _default_weight(work, pool, sample) if name == "default" else np.ones(SAMPLE_ROWS)
+    if name == "default":
+        return -_weighted_radius(pool, sample, known), 0.0
+    weight = _coverage_weight(work, pool, sample) if name == "sparse-coverage" else np.ones(SAMPLE_ROWS)
     return _cover(name, pool, sample, weight, known), _cover(name, pool, sample, weight, pool.labelled)
 
 
@@ -88,12 +92,29 @@ def _cover(name: str, pool: StoredPool, sample: Array, weight: Array, centres: A
     for start in range(0, len(sample), BLOCK_ROWS):
         here = slice(start, start + BLOCK_ROWS)
         near[here] = (pool.vectors[sample[here]].astype(np.float32) @ anchors).max(axis=1)
-    kernels = {"default": gaussian(near, BANDWIDTH), "max-herding": gaussian(near, 1.0)}
+    kernels = {"sparse-coverage": gaussian(near, BANDWIDTH), "max-herding": gaussian(near, 1.0)}
     return float(weight @ kernels.get(name, np.maximum(near, 0.0)).astype(np.float64))
 
 
-def _default_weight(work: Path, pool: StoredPool, sample: Array) -> Array:
-    """The default strategy's weight of each sampled row, its density summed over every row of the pool."""
+def _weighted_radius(pool: StoredPool, sample: Array, known: Array) -> float:
+    """The largest weighted distance to a known row that is left, the density being a mean over ``sample``."""
+    from activesel.uncertainty import score_margin, temper
+
+    assert pool.probs is not None
+    anchors, centres = (pool.vectors[rows].astype(np.float32).T for rows in (sample, known))
+    largest = 0.0
+    for start in range(0, len(pool.vectors), BLOCK_ROWS):
+        here = slice(start, start + BLOCK_ROWS)
+        rows = pool.vectors[here].astype(np.float32)
+        density = gaussian(rows @ anchors, BANDWIDTH).mean(axis=1)
+        unsure = score_margin(temper(np.asarray(pool.probs[here]), TEMPERATURE))
+        distance = np.sqrt(np.maximum(2.0 - 2.0 * (rows @ centres).max(axis=1), 0.0))
+        largest = max(largest, float((distance * unsure**TRUST * density**DENSITY_POWER).max()))
+    return largest
+
+
+def _coverage_weight(work: Path, pool: StoredPool, sample: Array) -> Array:
+    """The weight that sparse-coverage gives each sampled row, its density summed over every row of the pool."""
     from activesel.uncertainty import score_margin, temper
 
     kept = work / "density.npy"
@@ -105,7 +126,7 @@ def _default_weight(work: Path, pool: StoredPool, sample: Array) -> Array:
             density += gaussian(rows @ block.T, BANDWIDTH).sum(axis=1)
         np.save(kept, density)
     assert pool.probs is not None
-    return np.asarray(score_margin(temper(pool.probs[sample], TEMPERATURE)) / np.load(kept) ** DENSITY_POWER)
+    return np.asarray(score_margin(temper(pool.probs[sample], COVERAGE_TEMPERATURE)) / np.load(kept) ** COVERAGE_POWER)
 
 
 def _row(name: str, n_parts: int, runs: list[dict[str, float]], whole: dict[str, float]) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from bench.pool import PoolSpec, read_pool, write_pool
 
-STRATEGIES = ("default", "k-center", "badge", "typiclust", "exemplars", "margin")
+STRATEGIES = ("default", "sparse-coverage", "k-center", "badge", "typiclust", "exemplars", "margin")
 N_EXEMPLARS = 50
 
 

@@ -1,4 +1,4 @@
-"""Strategies that cover the pool: max-herding, uncertainty herding, facility location, ProbCover, and the default."""
+"""Strategies that cover the pool: sparse coverage, max-herding, uncertainty herding, facility location, ProbCover."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from activesel.strategies.greedy import cover
 from activesel.strategies.links import Kernel, Links
 from activesel.strategies.registry import strategy
 from activesel.strategies.tally import Tally
+from activesel.strategies.trust import tempered_margin
 from activesel.tensors import Rows
 
 BLOCK_LABELLED = 4096
 
 
-@strategy("default", needs=("graph",), uses=("probs", "uncertainty"), lead="covers a thinly known region")
+@strategy("sparse-coverage", needs=("graph",), uses=("probs", "uncertainty"), lead="covers a thinly known region")
 def pick_sparse_unsure_coverage(
     pool: Pool,
     budget: float,
@@ -37,7 +38,7 @@ def pick_sparse_unsure_coverage(
     """
     graph = _need_graph(pool)
     density = pool_density(pool.vectors, graph, bandwidth, rng, pool.device)
-    weight = _margin_weight(pool, temperature) / density**density_power
+    weight = tempered_margin(pool, temperature) / density**density_power
     links = Links(graph, _gaussian(bandwidth), pool.device)
     return cover(links, weight, pool.labelled, Tally(pool, budget), rng)
 
@@ -70,7 +71,7 @@ def pick_uncertainty_herding(pool: Pool, budget: float, rng: np.random.Generator
     graph = _need_graph(pool)
     bandwidth = _adaptive_bandwidth(pool, graph)
     links = Links(graph, _gaussian(bandwidth**2), pool.device)
-    weight = _margin_weight(pool, temperature)
+    weight = tempered_margin(pool, temperature)
     weight[pool.labelled] = 0.0
     return cover(links, weight, pool.labelled, Tally(pool, budget), rng)
 
@@ -116,15 +117,6 @@ def _gaussian(scale: float) -> Kernel:
         return torch.exp((2.0 - 2.0 * cosine).clamp_(min=0.0) / -scale)
 
     return kernel
-
-
-def _margin_weight(pool: Pool, temperature: float) -> npt.NDArray[np.float64]:
-    """1 - margin of the tempered probabilities; without them the pool's uncertainty; ones without a model."""
-    from activesel.uncertainty import score_margin, temper
-
-    if pool.probs is None:
-        return np.ones(pool.n) if pool.uncertainty is None else pool.uncertainty.astype(np.float64)
-    return np.asarray(score_margin(temper(pool.probs, temperature)), dtype=np.float64)
 
 
 def _adaptive_bandwidth(pool: Pool, graph: KnnGraph) -> float:

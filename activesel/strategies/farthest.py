@@ -1,22 +1,55 @@
-"""k-center: pick the image farthest from everything known or picked, plain or weighted by uncertainty."""
+"""Pick the image farthest from everything known or picked: the default, and k-center, plain or weighted."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from activesel.density import REFERENCE_ROWS, sample_density
 from activesel.journal import State
 from activesel.records import IntArray, Picks, Pool
 from activesel.strategies.cost import Cost
 from activesel.strategies.registry import strategy
 from activesel.strategies.tally import Tally
+from activesel.strategies.trust import tempered_margin
 from activesel.tensors import ROUGH_ERROR, Rows
 
 ROUGH_ROWS = 16384  # rows with the largest bounds, loaded at a time: 8 MB at d = 256
 EXACT_ROWS = 1024  # of them, rows whose distances to each other are known: 4 MB
 BLOCK_CENTRES = 4096
 LAZY = Cost(per_class=0, block=200e6, block_per_dim=4 * (ROUGH_ROWS + BLOCK_CENTRES), products=200, pick_us=300)
+TEMPERED = replace(LAZY, per_class=8, products=200 + REFERENCE_ROWS)
+LEAST_WEIGHT = 1e-6  # of an image that the model is sure of: it may still be picked, last
+
+
+@strategy(
+    "default", uses=("probs", "uncertainty"), lead="unlike every known image, where the model is unsure",
+    in_parts="offers", cost=TEMPERED,
+)  # fmt: skip
+def pick_unsure_and_far(
+    pool: Pool,
+    budget: float,
+    rng: np.random.Generator,
+    *,
+    temperature: float = 2.0,
+    trust: float = 3.0,
+    density_power: float = 0.25,
+    bandwidth: float = 0.45,
+) -> Picks:
+    """Pick images unlike every known one, unsure ones first, odd ones out last.
+
+    Greedy k-center whose distances are multiplied by u ** trust * density ** density_power. u is 1 - margin of the
+    probabilities at ``temperature``, 1 without a model; density the share of the pool within about ``bandwidth``
+    (mean of exp(-|x - y|^2 / bandwidth)), so that a freak image does not come before a whole group of unknown ones.
+    Distance keeps a batch diverse and away from what is labelled; the exponents were chosen on other sets than those
+    that docs/label_efficiency.md judges them by.
+    """
+    unsure = np.maximum(tempered_margin(pool, temperature), LEAST_WEIGHT)
+    density = sample_density(pool.vectors, bandwidth, rng, pool.device)
+    return _farthest_first(pool, budget, rng, np.asarray(unsure**trust * density**density_power, dtype=np.float32))
 
 
 @strategy("k-center", lead="far from every known image", in_parts="offers", cost=LAZY)
@@ -101,7 +134,7 @@ def _pick_exactly(tally: Tally, reach: _Reach, factor: torch.Tensor, active: tor
         best = int(score.argmax())
         if score[best] < outside or not alive[best]:
             break
-        closed = tally.take(int(rows[best]), float(distance[best]))
+        closed = tally.take(int(rows[best]), float(score[best] / tally.rate[rows[best]]))
         picked.append(int(rows[best]))
         np.minimum(distance, between[best], out=distance)
         alive[best] = False

@@ -1,4 +1,4 @@
-"""Greedy weighted coverage on a sparse graph: the engine of herding, facility location, ProbCover and the default."""
+"""Greedy weighted coverage on a sparse graph: the engine of herding, facility location, ProbCover, sparse coverage."""
 
 from __future__ import annotations
 

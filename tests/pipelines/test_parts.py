@@ -154,6 +154,13 @@ def test_k_center_in_parts_leaves_no_row_farther_than_its_last_pick() -> None:
     assert radius(pool, picks.rows) <= 1.02 * radius(pool, whole.rows)
 
 
+def test_the_default_in_parts_picks_about_what_it_picks_in_one() -> None:
+    pool = make_pool(n=2000, n_clusters=30)
+    parts = pick("default", pool, 60, n_parts=5).rows
+    whole = find_strategy("default").run(pool, 60, np.random.default_rng(0)).rows
+    assert np.isin(parts, whole).mean() > 0.8
+
+
 def radius(pool: Pool, rows: Any) -> float:
     return float(to_distance(find_nearest(pool.vectors, np.union1d(rows, pool.labelled))[0]).max())
 
@@ -172,7 +179,7 @@ def served(vectors: FloatArray, rows: Any) -> float:
 
 def test_only_the_second_round_uses_the_journal() -> None:
     journal = _Counting()
-    pick("default", make_pool(journal=journal), 20)
+    pick("sparse-coverage", make_pool(journal=journal), 20)
     assert (journal.n_read, journal.n_picks) == (1, 20)
     repeated = _Counting()
     pick("k-center", make_pool(journal=repeated), 20)

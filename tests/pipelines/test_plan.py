@@ -62,7 +62,7 @@ def test_vectors_count_in_memory_and_as_pages_of_a_file() -> None:
 
 def test_a_given_graph_is_held_but_not_built() -> None:
     built, given = (
-        plan_selection(replace(MILLION, graph=g), find_strategy("default"))
+        plan_selection(replace(MILLION, graph=g), find_strategy("sparse-coverage"))
         for g in ("built", "given")  # type: ignore[arg-type]
     )
     assert given.seconds < built.seconds
@@ -72,7 +72,9 @@ def test_a_given_graph_is_held_but_not_built() -> None:
 # The prediction against the truth
 
 
-@pytest.mark.parametrize(("name", "n_parts"), [("default", 1), ("k-center", 1), ("default", 3)])
+@pytest.mark.parametrize(
+    ("name", "n_parts"), [("default", 1), ("k-center", 1), ("sparse-coverage", 1), ("sparse-coverage", 3)]
+)
 def test_the_peak_stays_below_the_plan(tmp_path: Path, name: str, n_parts: int) -> None:
     if not Path("/proc/self/status").exists():
         pytest.skip("the peak of a process is read as Linux tells it")
@@ -108,21 +110,22 @@ def test_a_limit_that_is_met_changes_nothing() -> None:
 def test_a_limit_that_is_not_met_says_what_would_do() -> None:
     rows = np.zeros((1_000_000, 16), np.float16)
     with pytest.raises(UsageError) as caught:
-        activesel.select(rows, budget=500, memory_limit="900MB")
+        activesel.select(rows, budget=500, strategy="sparse-coverage", memory_limit="900MB")
     text = str(caught.value)
     assert text.startswith("selection.memory_limit: the selection needs more memory than it may use; found ")
     assert "expected at most 900 MB" in text
     assert "would do" in text
     wanted = text.partition("--memory-limit ")[2].split()[0]
     n_parts = int(text.partition("selection.partitions=")[2].split()[0])
-    shape, strategy = shape_of(Request(rows, 500, neighbours=32), find_strategy("default")), find_strategy("default")
+    strategy = find_strategy("sparse-coverage")
+    shape = shape_of(Request(rows, 500, neighbours=32), strategy)
     assert plan_selection(shape, strategy).peak_bytes <= parse_bytes(wanted, "the hint")
     cut = replace(shape, graph="none", n_parts=n_parts)
     assert plan_selection(cut, strategy).peak_bytes <= 900e6
 
 
 def test_no_number_of_parts_is_named_where_none_does() -> None:
-    strategy = find_strategy("default")
+    strategy = find_strategy("sparse-coverage")
     assert suggest_parts(MILLION, strategy, 100e6) is None
     assert suggest_parts(MILLION, find_strategy("badge"), 1e12) is None
 

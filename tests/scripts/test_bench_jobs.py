@@ -119,7 +119,7 @@ def test_every_section_prints(capsys: pytest.CaptureFixture[str]) -> None:
         getattr(sections, f"run_{name}")(runner, SIZES)
         getattr(table, f"print_{name}")([r for r in runner.results if r["section"] == name], MACHINE)
     printed = capsys.readouterr().out
-    assert "default, graph built within" in printed
+    assert "sparse-coverage, graph built within" in printed
     assert "12 s, 2.33 GiB: met" in printed
     assert "DNF: too slow" in printed
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from activesel.density import sample_density
 from activesel.records import FloatArray, Pool
 from activesel.strategies import badge, clusters, coverage, farthest, ranking
 from activesel.strategies.badge import _Gradients
@@ -148,15 +149,45 @@ def test_uncertainty_herding_with_all_neighbours_is_the_paper() -> None:
     assert run("uncertainty-herding", pool, 30).rows.tolist() == rows
 
 
-def test_default_is_density_corrected_coverage() -> None:
-    pool = make_pool(n=120, k=119)
+def tempered_margin(pool: Pool, temperature: float) -> FloatArray:
     assert pool.probs is not None
-    kernel = dense_kernel(pool, 0.45)
-    tempered = pool.probs.astype(float) ** (1 / 2.5)
+    tempered = pool.probs.astype(float) ** (1 / temperature)
     top = np.sort(tempered / tempered.sum(axis=1, keepdims=True), axis=1)
-    weight = (1 - (top[:, -1] - top[:, -2])) / kernel.sum(axis=1) ** 1.15
+    margin: FloatArray = top[:, -1] - top[:, -2]
+    return 1 - margin
+
+
+def test_sparse_coverage_is_density_corrected_coverage() -> None:
+    pool = make_pool(n=120, k=119)
+    kernel = dense_kernel(pool, 0.45)
+    weight = tempered_margin(pool, 2.5) / kernel.sum(axis=1) ** 1.15
     rows, _ = plain_cover(kernel, weight, pool.labelled, 30)
-    assert run("default", pool, 30).rows.tolist() == rows
+    assert run("sparse-coverage", pool, 30).rows.tolist() == rows
+
+
+@pytest.mark.parametrize("n_labelled", [0, 12])
+@pytest.mark.parametrize("has_model", [True, False])
+def test_default_equals_plain_greedy(has_model: bool, n_labelled: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The density is the strategy's own, checked beside it: its bfloat16 products decide ties."""
+    monkeypatch.setattr(farthest, "EXACT_ROWS", 32)
+    pool = make_pool(n=500, n_labelled=n_labelled)
+    unsure = np.maximum(tempered_margin(pool, 2.0), 1e-6) if has_model else np.ones(pool.n)
+    if not has_model:
+        pool = replace(pool, probs=None, uncertainty=None)
+    density = sample_density(pool.vectors, 0.45, np.random.default_rng(0))
+    assert density == pytest.approx(dense_kernel(pool, 0.45).mean(axis=1), rel=0.02)
+    weight = unsure**3 * density.astype(float) ** 0.25
+    picks = run("default", pool, 60)
+    assert picks.rows.tolist() == plain_k_center(pool, 60, weight, None if n_labelled else int(weight.argmax()))
+
+
+def test_default_takes_a_group_before_one_freak_as_far_away() -> None:
+    """By hand: 200 known images, 50 of an unknown kind, and one freak, at right angles to each other."""
+    axes = np.eye(8)
+    kind = np.repeat([0, 1, 2], [200, 50, 1])
+    vectors = unit(axes[kind] + 0.05 * np.random.default_rng(0).normal(size=(251, 8)))
+    pool = replace(as_pool(vectors), probs=None, uncertainty=None, labelled=np.arange(20))
+    assert kind[run("default", pool, 2).rows].tolist() == [1, 2]
 
 
 def test_facility_location_with_all_neighbours() -> None:
@@ -303,14 +334,15 @@ def test_exemplars_equal_plain_greedy_and_visit_every_exemplar() -> None:
     assert run("exemplars", pool, 30).rows.tolist() == plain
 
 
-def test_behaviour_default_finds_rare_clusters_that_random_misses() -> None:
+@pytest.mark.parametrize("name", ["default", "sparse-coverage"])
+def test_behaviour_rare_clusters_that_random_misses_are_found(name: str) -> None:
     """990 images of two common kinds, 10 of a rare one: a batch of 20 should meet the rare kind."""
     rng = np.random.default_rng(0)
     centres = unit(rng.normal(size=(3, 16)))
     kind = np.repeat([0, 1, 2], [500, 490, 10])
     vectors = unit(centres[kind] + 0.1 * rng.normal(size=(1000, 16)))
     pool = replace(as_pool(vectors), probs=None, uncertainty=None)
-    found = [(kind[run("default", pool, 20, seed=s).rows] == 2).sum() for s in range(3)]
+    found = [(kind[run(name, pool, 20, seed=s).rows] == 2).sum() for s in range(3)]
     random = [(kind[run("random", pool, 20, seed=s).rows] == 2).sum() for s in range(3)]
     assert min(found) >= 1
     assert sum(found) > sum(random)

@@ -12,8 +12,8 @@ from activesel.records import Picks, Pool
 from activesel.strategies import badge, exemplars, farthest, find_strategy, greedy
 from tests.strategies.pools import as_pool, make_pool
 
-RESUMABLE = ["default", "max-herding", "uncertainty-herding", "facility-location", "probcover", "k-center",
-             "weighted-k-center", "badge", "exemplars"]  # fmt: skip
+RESUMABLE = ["default", "sparse-coverage", "max-herding", "uncertainty-herding", "facility-location", "probcover",
+             "k-center", "weighted-k-center", "badge", "exemplars"]  # fmt: skip
 BUDGET = 120
 
 
