@@ -71,6 +71,11 @@ def _find_ours(name: str, settings: Sequence[str], text: str) -> Chooser:
         except yaml.YAMLError:
             raise UsageError("cannot read an option's value", where=f"--strategies {text}", found=repr(value)) from None
     strategy.check_options(options)
+    for key, given in options.items():
+        usual = strategy.options[key]
+        if isinstance(usual, int | float) and not isinstance(given, int | float):
+            raise UsageError(f"option {key} is a number", where=f"--strategies {text}", found=repr(given),
+                             expected=f"such as {usual}")  # fmt: skip
     return choose_with(name, tuple(options.items()))
 
 

@@ -17,6 +17,7 @@ from activesel.pipelines.request import Request
 from activesel.projection import apply_directions, fit_directions
 from activesel.records import FloatArray, IntArray, KnnGraph
 from activesel.seeds import derive_rng, derive_seed
+from activesel.strategies import find_strategy
 from activesel.training.head import DEFAULT_STRENGTH, fit_head
 
 Start = Literal["none", "one-per-class", "random"]
@@ -129,11 +130,17 @@ def run_trial(bench: Bench, chooser: Chooser, protocol: Protocol) -> Curve:
 
 
 def choose_with(strategy: str, options: Sequence[tuple[str, object]] = ()) -> Chooser:
-    """Return what picks with one of our strategies as `activesel.select` does, on the labels and model of the round."""
+    """Return what picks with one of our strategies as `activesel.select` does, on the labels and model of the round.
+
+    One that needs a model picks at random, as the reference does, until labels of two classes make one.
+    """
+    needs_model = bool(find_strategy(strategy).needs - {"graph"})
 
     def pick(shown: Round) -> IntArray:
+        is_blind = needs_model and shown.probs is None
         request = Request(
-            shown.vectors, shown.batch, strategy, tuple(options), shown.seed, labelled=shown.labelled,
+            shown.vectors, shown.batch, "random" if is_blind else strategy,
+            () if is_blind else tuple(options), shown.seed, labelled=shown.labelled,
             classes=shown.classes, n_classes=shown.n_classes, probs=shown.probs, graph=shown.graph,
         )  # fmt: skip
         return choose(request).picks.rows
