@@ -132,16 +132,18 @@ def run_trial(bench: Bench, chooser: Chooser, protocol: Protocol) -> Curve:
 def choose_with(strategy: str, options: Sequence[tuple[str, object]] = ()) -> Chooser:
     """Return what picks with one of our strategies as `activesel.select` does, on the labels and model of the round.
 
-    One that needs a model picks at random, as the reference does, until labels of two classes make one.
+    One that needs a model picks at random, as the reference does, until labels of two classes make one. One that needs
+    a committee has it fitted to the same labels.
     """
-    needs_model = bool(find_strategy(strategy).needs - {"graph"})
+    needs = find_strategy(strategy).needs
+    needs_model, has_committee = bool(needs - {"graph"}), "mutual_information" in needs
 
     def pick(shown: Round) -> IntArray:
         is_blind = needs_model and shown.probs is None
         request = Request(
             shown.vectors, shown.batch, "random" if is_blind else strategy,
             () if is_blind else tuple(options), shown.seed, labelled=shown.labelled,
-            classes=shown.classes, n_classes=shown.n_classes, probs=shown.probs, graph=shown.graph,
+            classes=shown.classes, n_classes=shown.n_classes, probs=None if has_committee else shown.probs, graph=shown.graph,
         )  # fmt: skip
         return choose(request).picks.rows
 
