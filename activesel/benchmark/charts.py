@@ -50,6 +50,26 @@ class CurveChart:
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     series: tuple[Series, ...]
+    mark: float
+    has_x_title: bool
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of a chart in SVG units; foot: room under the frame. mark: radius of a point."""
+
+    width: int
+    height: int
+    left: int
+    foot: int
+    x_ticks: int
+    y_ticks: int
+    mark: float
+
+
+LARGE = Size(1100, 430, 50, 44, 12, 6, 4.5)
+MEDIUM = Size(600, 300, 46, 44, 9, 5, 4.0)
+SMALL = Size(300, 190, 36, 26, 4, 4, 3.0)
 
 
 @dataclass(frozen=True)
@@ -87,17 +107,11 @@ def assign_looks(standings: Sequence[Standing]) -> dict[str, Look]:
 
 
 def draw_curves(
-    title: str,
-    standings: Sequence[Standing],
-    looks: dict[str, Look],
-    score: str,
-    banded: set[str],
-    *,
-    small: bool = False,
+    title: str, standings: Sequence[Standing], looks: dict[str, Look], score: str, banded: set[str], size: Size = LARGE
 ) -> CurveChart:
     """Lay out the mean curves of one score, best on top; ``banded`` strategies with their intervals."""
-    width, height, left, top = (300, 190, 36, 8) if small else (860, 430, 50, 12)
-    right, bottom = width - 10, height - (26 if small else 44)
+    width, height, left, top = size.width, size.height, size.left, 12
+    right, bottom = width - 12, height - size.foot
     shown = [one for one in reversed(standings) if score in one.curves]
     low, high = _range_of(shown, score, banded)
     first, last = shown[0].labels[0], shown[0].labels[-1]
@@ -115,12 +129,12 @@ def draw_curves(
         marks = tuple((x, y_of(point.mean)) for x, point in zip(xs, points, strict=True))
         band = _band(xs, points, y_of) if one.strategy in banded else ""
         series.append(Series(one.strategy, looks[one.strategy], _path(marks), band, marks))
-    most = 4 if small else 9
-    shown_labels = shown[0].labels[:: -(-len(shown[0].labels) // most)]
+    shown_labels = shown[0].labels[:: -(-len(shown[0].labels) // size.x_ticks)]
     return CurveChart(
         title, width, height, left, right, top, bottom,
         tuple(Tick(x_of(labels), f"{labels:,}") for labels in shown_labels),
-        tuple(Tick(y_of(value), f"{value:g}") for value in ticks_between(low, high, 3 if small else 6)), tuple(series),
+        tuple(Tick(y_of(value), f"{value:g}") for value in ticks_between(low, high, size.y_ticks)), tuple(series),
+        size.mark, size.foot > SMALL.foot,
     )  # fmt: skip
 
 
@@ -142,7 +156,9 @@ def draw_differences(standings: Sequence[Standing], looks: dict[str, Look]) -> D
         low_x, high_x = (x_of(ends[0]), x_of(ends[1])) if mean.half is not None else (None, None)
         dots = tuple(x_of(value) for value in one.differences)
         strips.append(Strip(one, looks[one.strategy], dots, x_of(mean.mean), low_x, high_x))
-    ticks = tuple(Tick(x_of(value), f"{value:+g}" if value else "0") for value in ticks_between(low, high, 5))
+    ticks = tuple(
+        Tick(x_of(value), f"{value:+g}".replace("-", "−") if value else "0") for value in ticks_between(low, high, 5)
+    )
     return DotPlot(width, x_of(0.0), ticks, tuple(strips))
 
 

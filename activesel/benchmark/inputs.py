@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,8 @@ from activesel.vectors import check_vectors
 from activesel.workspace import Workspace
 
 MAX_CLASSES = 1000
+MAX_EXPANSION = 100  # of a compressed array, against bombs,
+MIN_COMPRESSED = 1 << 20  # where that is more than a hundred of these bytes
 NEIGHBOURS = 32
 
 
@@ -106,21 +109,31 @@ def _group_by_likeness(
 
 def _load(path: Path) -> dict[str, npt.NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            if not isinstance(stored, np.lib.npyio.NpzFile):
-                raise DataError("not an .npz archive", where=str(path), hint="write one with numpy.savez")
-            absent = [name for name in ("vectors", "labels") if name not in stored.files]
-            if absent:
-                raise DataError(f"no array called {absent[0]}", where=str(path),
-                                found=", ".join(stored.files) or "none at all",
-                                expected="vectors, labels and perhaps groups")  # fmt: skip
-            return {name: stored[name] for name in ("vectors", "labels", "groups") if name in stored.files}
+        with path.open("rb") as stream:
+            return _read_members(path, stream)
     except FileNotFoundError:
         raise DataError("no such file", where=str(path)) from None
-    except (ValueError, EOFError, zipfile.BadZipFile, KeyError, MemoryError) as error:
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, KeyError, MemoryError, NotImplementedError) as error:
         hint = "save text as numpy strings: np.array(labels, dtype=str)" if "Object arrays" in str(error) else None
-        raise DataError("not an .npz that can be read", where=str(path), found=str(error).split("\n")[0],
+        raise DataError("not an .npz that can be read", where=str(path), found=str(error).split("\n")[0] or "damage",
                         expected="arrays of numbers and text, saved by numpy.savez", hint=hint) from None  # fmt: skip
+
+
+def _read_members(path: Path, stream: BinaryIO) -> dict[str, npt.NDArray[Any]]:
+    with zipfile.ZipFile(stream) as archive:
+        for member in archive.infolist():
+            if member.file_size > MAX_EXPANSION * max(member.compress_size, MIN_COMPRESSED):
+                raise DataError("an array expands to far more than its file", where=f"{path}: {member.filename}",
+                                found=f"{member.compress_size} bytes that become {member.file_size}",
+                                expected=f"at most {MAX_EXPANSION} times as many")  # fmt: skip
+    stream.seek(0)
+    with np.load(stream, allow_pickle=False) as stored:
+        absent = [name for name in ("vectors", "labels") if name not in stored.files]
+        if absent:
+            raise DataError(f"no array called {absent[0]}", where=str(path),
+                            found=", ".join(stored.files) or "none at all",
+                            expected="vectors, labels and perhaps groups")  # fmt: skip
+        return {name: stored[name] for name in ("vectors", "labels", "groups") if name in stored.files}
 
 
 def _as_texts(path: Path, name: str, values: npt.NDArray[Any], n: int) -> list[str]:

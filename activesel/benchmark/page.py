@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from activesel import __version__
-from activesel.benchmark.charts import assign_looks, draw_curves, draw_differences
+from activesel.benchmark.charts import MEDIUM, SMALL, assign_looks, draw_curves, draw_differences
 from activesel.benchmark.outcome import DEFECTS, REFERENCE, SCORES, Estimate
 from activesel.benchmark.story import BenchResult
 from activesel.report.render import format_count, format_percent
@@ -66,9 +66,9 @@ def _context(result: BenchResult) -> dict[str, Any]:
         "banded": few, "titles": TITLES, "version": __version__, "rare_first": rare_first[:MAX_CLASSES],
         "n_classes": len(rare_first),
         "main": draw_curves("macro-F1", standings, looks, "macro_f1", few),
-        "others": [draw_curves(TITLES[score], standings, looks, score, few, small=True) for score in SCORES[1:]],
+        "others": [draw_curves(TITLES[score], standings, looks, score, few, MEDIUM) for score in SCORES[1:]],
         "against_charts": [
-            draw_curves(one.strategy, [one, reference], looks, "macro_f1", {one.strategy, REFERENCE}, small=True)
+            draw_curves(one.strategy, [one, reference], looks, "macro_f1", {one.strategy, REFERENCE}, SMALL)
             for one in standings if one.strategy != REFERENCE][:MAX_AGAINST],
         "defects": draw_curves("defects found", standings, looks, DEFECTS, few),
         "dots": draw_differences(standings, looks),

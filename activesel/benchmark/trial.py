@@ -143,7 +143,8 @@ def choose_with(strategy: str, options: Sequence[tuple[str, object]] = ()) -> Ch
         request = Request(
             shown.vectors, shown.batch, "random" if is_blind else strategy,
             () if is_blind else tuple(options), shown.seed, labelled=shown.labelled,
-            classes=shown.classes, n_classes=shown.n_classes, probs=None if has_committee else shown.probs, graph=shown.graph,
+            classes=shown.classes, n_classes=shown.n_classes, graph=shown.graph,
+            probs=None if has_committee else shown.probs,
         )  # fmt: skip
         return choose(request).picks.rows
 
