@@ -156,10 +156,12 @@ def draw_differences(standings: Sequence[Standing], looks: dict[str, Look]) -> D
         low_x, high_x = (x_of(ends[0]), x_of(ends[1])) if mean.half is not None else (None, None)
         dots = tuple(x_of(value) for value in one.differences)
         strips.append(Strip(one, looks[one.strategy], dots, x_of(mean.mean), low_x, high_x))
-    ticks = tuple(
-        Tick(x_of(value), f"{value:+g}".replace("-", "−") if value else "0") for value in ticks_between(low, high, 5)
-    )
+    ticks = tuple(Tick(x_of(value), _signed(value)) for value in ticks_between(low, high, 5))
     return DotPlot(width, x_of(0.0), ticks, tuple(strips))
+
+
+def _signed(value: float) -> str:
+    return f"{value:+g}".replace("-", "−") if value else "0"
 
 
 def ticks_between(low: float, high: float, most: int) -> list[float]:
