@@ -99,10 +99,9 @@ def assign_looks(standings: Sequence[Standing]) -> dict[str, Look]:
     looks = {REFERENCE: Look("var(--reference)", REFERENCE_LOOK, CIRCLE)}
     others = [one.strategy for one in standings if one.strategy != REFERENCE]
     for i, name in enumerate(others):
-        turn = i // N_COLOURS  # the second seven have other dashes and marks
-        looks[name] = Look(
-            f"var(--s{i % N_COLOURS})", DASHES[(i + turn) % len(DASHES)], SHAPES[(i + turn) % len(SHAPES)]
-        )
+        turn, colour = divmod(i, N_COLOURS)  # the second seven have other dashes and marks
+        dash, shape = DASHES[(colour + turn) % len(DASHES)], SHAPES[(colour + 3 * turn) % len(SHAPES)]
+        looks[name] = Look(f"var(--s{colour})", dash, shape)
     return looks
 
 
@@ -156,12 +155,13 @@ def draw_differences(standings: Sequence[Standing], looks: dict[str, Look]) -> D
         low_x, high_x = (x_of(ends[0]), x_of(ends[1])) if mean.half is not None else (None, None)
         dots = tuple(x_of(value) for value in one.differences)
         strips.append(Strip(one, looks[one.strategy], dots, x_of(mean.mean), low_x, high_x))
-    ticks = tuple(Tick(x_of(value), _signed(value)) for value in ticks_between(low, high, 5))
+    ticks = tuple(Tick(x_of(value), format_signed(value)) for value in ticks_between(low, high, 5))
     return DotPlot(width, x_of(0.0), ticks, tuple(strips))
 
 
-def _signed(value: float) -> str:
-    return f"{value:+g}".replace("-", "−") if value else "0"
+def format_signed(value: float, spec: str = "+g") -> str:
+    """0.1 -> "+0.1", with a minus as long as the plus; 0 -> "0"."""
+    return format(value, spec).replace("-", "−") if value else "0"
 
 
 def ticks_between(low: float, high: float, most: int) -> list[float]:

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from activesel import __version__
-from activesel.benchmark.charts import MEDIUM, SMALL, assign_looks, draw_curves, draw_differences
+from activesel.benchmark.charts import MEDIUM, SMALL, assign_looks, draw_curves, draw_differences, format_signed
 from activesel.benchmark.outcome import DEFECTS, REFERENCE, SCORES, Estimate
 from activesel.benchmark.story import BenchResult
 from activesel.report.render import format_count, format_percent
@@ -38,7 +38,8 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"count": format_count, "percent": format_percent, "estimate": format_estimate}
+    environment.filters |= {"count": format_count, "percent": format_percent, "estimate": format_estimate,
+                            "signed": format_signed}  # fmt: skip
     return environment
 
 

@@ -18,7 +18,7 @@ from activesel.benchmark.dataset import Dataset, split_by_group
 from activesel.benchmark.kept import KeptTrials, Trial
 from activesel.benchmark.peers import find_chooser
 from activesel.benchmark.trial import Bench, Protocol, make_bench, run_trial
-from activesel.errors import ActiveselError, UnreachableError
+from activesel.errors import ActiveselError, DataError, UnreachableError
 from activesel.progress import show_progress
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -135,6 +135,11 @@ def _run_one(seed: int, name: str) -> Trial:
         curve = run_trial(_worker.bench, find_chooser(name), _worker.protocol)
     except ActiveselError as error:
         raise type(error)(str(error), where=f"{name}, seed {seed}") from None
+    except Exception as error:  # of another library, which may raise anything; ours are bugs
+        if ":" not in name:
+            raise
+        raise DataError(f"the peer failed with {type(error).__name__}", where=f"{name}, seed {seed}",
+                        found=str(error).split("\n")[0], hint="leave it out of --strategies") from None  # fmt: skip
     scores = {key: tuple(float(value) for value in values) for key, values in curve.scores.items()}
     rows = tuple(split.pool[curve.rows].tolist())
     return Trial(name, seed, tuple(curve.labels.tolist()), scores, rows)

@@ -14,7 +14,7 @@ from activesel.benchmark.kept import KeptTrials, Trial
 from activesel.benchmark.outcome import REFERENCE, Standing, add_defects, summarise
 from activesel.benchmark.peers import find_chooser
 from activesel.benchmark.runs import run_all
-from activesel.benchmark.trial import Protocol, check_size
+from activesel.benchmark.trial import Protocol, check_size, needs_model
 from activesel.errors import UsageError
 from activesel.labels import find_format
 from activesel.sources import read_source
@@ -77,6 +77,7 @@ def run_bench(workspace: Workspace, request: BenchRequest) -> BenchResult:
     trials, n_kept = run_all(dataset, request.protocol, request.all_strategies, request.seeds, request.workers, kept)
     found = [add_defects(trial, dataset, good) for trial in trials]
     standings = summarise(found, dataset)
+    notes += _note_blind(request)
     return BenchResult(request, dataset, dataset.class_names[good], tuple(found), tuple(standings), notes, n_kept)
 
 
@@ -147,6 +148,15 @@ def check_fit(dataset: Dataset, request: BenchRequest) -> None:
 def parse_strategies(text: str) -> tuple[str, ...]:
     """Split at the commas; a name said twice counts once."""
     return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def _note_blind(request: BenchRequest) -> tuple[str, ...]:
+    """Say which strategies begin as random does."""
+    ours = [name for name in request.all_strategies if ":" not in name]
+    blind = [name for name in ours if needs_model(name.split("/")[0])]
+    if not blind or request.protocol.start == "one-per-class":
+        return ()
+    return (f"{', '.join(blind)}: random until labels of two classes make a model",)
 
 
 def _read(workspace: Workspace, request: BenchRequest) -> tuple[Dataset, tuple[str, ...]]:

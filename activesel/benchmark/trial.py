@@ -129,17 +129,21 @@ def run_trial(bench: Bench, chooser: Chooser, protocol: Protocol) -> Curve:
     return Curve(np.array(labels), scores, labelled)
 
 
+def needs_model(strategy: str) -> bool:
+    """Whether a strategy of ours cannot pick without a model."""
+    return bool(find_strategy(strategy).needs - {"graph"})
+
+
 def choose_with(strategy: str, options: Sequence[tuple[str, object]] = ()) -> Chooser:
     """Return what picks with one of our strategies as `activesel.select` does, on the labels and model of the round.
 
     One that needs a model picks at random, as the reference does, until labels of two classes make one. One that needs
     a committee has it fitted to the same labels.
     """
-    needs = find_strategy(strategy).needs
-    needs_model, has_committee = bool(needs - {"graph"}), "mutual_information" in needs
+    has_committee = "mutual_information" in find_strategy(strategy).needs
 
     def pick(shown: Round) -> IntArray:
-        is_blind = needs_model and shown.probs is None
+        is_blind = needs_model(strategy) and shown.probs is None
         request = Request(
             shown.vectors, shown.batch, "random" if is_blind else strategy,
             () if is_blind else tuple(options), shown.seed, labelled=shown.labelled,
