@@ -15,6 +15,7 @@ from activesel.benchmark.kept import SCHEMA_VERSION, digest
 from activesel.benchmark.outcome import Standing
 from activesel.benchmark.page import render_chart, render_page
 from activesel.benchmark.peers import version_of
+from activesel.benchmark.picture import draw_picture
 from activesel.benchmark.story import BenchResult
 from activesel.workspace import write_atomic, write_json
 
@@ -26,6 +27,7 @@ def write_files(result: BenchResult, folder: Path) -> None:
         UnreachableError: the disk is full.
     """
     write_atomic(folder / "curves.csv", write_curves(result).encode("utf8", "backslashreplace"))
+    write_atomic(folder / "curves.png", draw_picture(result))
     write_atomic(folder / "curves.svg", render_chart(result).encode("utf8", "backslashreplace"))
     write_atomic(folder / "bench.html", render_page(result).encode("utf8", "backslashreplace"))
     write_json(folder / "bench.json", as_json(result))

@@ -20,7 +20,7 @@ from tests.cli.conftest import Cli
 from tests.cli.samples import KINDS
 
 SHORT = ("--batch", 6, "--rounds", 3, "--seeds", 2, "--components", 8, "--head", "fixed")
-FILES = {"activesel.yaml", "bench.json", "bench.html", "curves.csv", "curves.svg"}
+FILES = {"activesel.yaml", "bench.json", "bench.html", "curves.csv", "curves.png", "curves.svg"}
 
 
 @pytest.fixture
