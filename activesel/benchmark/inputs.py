@@ -16,10 +16,10 @@ from activesel.catalog import Catalog, Images
 from activesel.duplicates import group_near_duplicates
 from activesel.errors import DataError, UsageError
 from activesel.index import knn_graph
-from activesel.labels import ImageLookup, find_format
+from activesel.labels import ImageLookup, find_format, read_labels
 from activesel.labels.table import read_column
 from activesel.pipelines.embed import embed_missing, load_vectors
-from activesel.pipelines.gather import read_catalog
+from activesel.pipelines.gather import Known, read_catalog
 from activesel.pipelines.ingest import ingest
 from activesel.records import FloatArray, IntArray
 from activesel.vectors import check_vectors
@@ -58,10 +58,11 @@ def read_images(
     found = ingest(workspace, source, labels=labels)
     known = read_catalog(workspace, found.source)
     where = str(labels or source)
-    if not len(known.labelled):
+    texts = _read_texts(workspace, known, labels)
+    rows = np.array([row for row, name in enumerate(known.images.names()) if name in texts], np.int64)
+    if not len(rows):
         raise DataError("no image has a label", where=where, hint="name a label file with --labels")
-    texts = dict(zip(known.images.names(known.labelled), known.label_names, strict=True))
-    images = embed_missing(workspace, known.images.keep(known.labelled))
+    images = embed_missing(workspace, known.images.keep(rows))
     ids = [image_id for image_id in images.names() if image_id in texts]
     names = [texts[image_id] for image_id in ids]
     vectors = check_vectors(load_vectors(workspace, ids), where)
@@ -145,12 +146,22 @@ def _as_texts(path: Path, name: str, values: npt.NDArray[Any], n: int) -> list[s
     return [str(value) for value in values]
 
 
+def _read_texts(workspace: Workspace, known: Known, labels: Path | None) -> dict[str, str]:
+    """Return image id -> label as this file says; labels of an earlier one, which the catalog keeps, do not count."""
+    if labels is None:
+        return dict(zip(known.images.names(known.labelled), known.label_names, strict=True))
+    return {label.image_id: label.name for label in read_labels(labels, _open_lookup(workspace))}
+
+
+def _open_lookup(workspace: Workspace) -> ImageLookup:
+    with Catalog.open(workspace.catalog_path) as catalog:
+        return ImageLookup(catalog.resolve(), (one.path for one in catalog.quarantined()))
+
+
 def _read_groups(workspace: Workspace, images: Images, labels: Path | None, column: str) -> Mapping[str, str]:
     """Return image id -> group, from the label file where it has the column, else from the metadata."""
     if labels is not None and find_format(labels).name == "csv":
-        with Catalog.open(workspace.catalog_path) as catalog:
-            lookup = ImageLookup(catalog.resolve(), (one.path for one in catalog.quarantined()))
-        found = read_column(labels, column, lookup)
+        found = read_column(labels, column, _open_lookup(workspace))
         if found is not None:
             return found
     known = images.columns()

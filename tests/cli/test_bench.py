@@ -132,6 +132,12 @@ def test_images_with_groups_in_the_labels(cli: Cli, photos: Path, tiny: list[str
     again = cli("bench", photos, "--labels", labels, "--group-column", "part", *short, "--out", out)
     assert again.json["kept_trials"] == 4
     assert {path: path.stat().st_mtime_ns for path in shards} == shards, "nothing is embedded twice"
+    labels.write_text("\n".join(["path,label,part", *rows[:-1]]) + "\n")
+    fewer = cli("bench", photos, "--labels", labels, "--group-column", "part", *short, "--out", out)
+    assert (fewer.json["images"], fewer.json["kept_trials"]) == (23, 0), "only what the file says now"
+    labels.write_text("\n".join(["path,label,part", *rows[:-1], rows[-1].rpartition(",")[0] + ","]) + "\n")
+    without = cli("bench", photos, "--labels", labels, "--group-column", "part", *short, "--out", out)
+    assert "1 of 24 images have no 'part'" in without.complaint
     wrong = cli("bench", photos, "--labels", labels, "--group-column", "lot", *short, "--out", out)
     assert wrong.code == 2
     assert "--group-column lot: no such column" in wrong.complaint
@@ -208,3 +214,19 @@ def test_the_page_has_the_curves_and_escapes_names(cli: Cli, tmp_path: Path) -> 
     assert "a&lt;b&amp;c.npz" in chart
     one = cli("bench", arrays, "--strategies", "random", *SHORT, "--seeds", 1, "--out", out)
     assert one.code == 0, "random alone, and no interval from one seed"
+
+
+def test_images_without_groups_or_labels(cli: Cli, photos: Path, tiny: list[str], tmp_path: Path) -> None:
+    """Near-duplicates are the groups then, and a note says so."""
+    labels = tmp_path / "labels.csv"
+    labels.write_text("path,label\n" + "".join(f"{photos}/photo-{i:02d}.png,{KINDS[i % 2]}\n" for i in range(20)))
+    short = ("--batch", 3, "--rounds", 1, "--seeds", 1, "--strategies", "random", "--workers", 1, "--json")
+    own = ("--set", "duplicates.similarity=1.0", "--out", tmp_path / "out")
+    done = cli("bench", photos, "--labels", labels, *short, *tiny, *own)
+    assert done.code == 0, done.err
+    assert done.json["images"] == 20
+    assert 10 <= done.json["groups"] <= 20, "random weights see a few photos as equal"
+    assert "4 images without a label" in done.json["notes"][0]
+    assert "no groups were given" in done.json["notes"][1]
+    bare = cli("bench", photos, *short, *tiny, "--out", tmp_path / "bare")
+    assert (bare.code, "no image has a label" in bare.complaint) == (3, True)
