@@ -11,6 +11,7 @@ from activesel.errors import DataError
 from activesel.images import content_id
 from activesel.labels import ImageLookup, find_format, format_names, read_labels
 from activesel.labels.registry import label_format
+from activesel.labels.table import read_column
 from activesel.records import Label
 
 
@@ -182,3 +183,13 @@ def test_other_mistakes(tmp_path: Path, images: dict[str, str]) -> None:
     (tmp_path / "bare").mkdir()
     with pytest.raises(DataError, match="no labelled images"):
         read_labels(tmp_path / "bare", ImageLookup(images))
+
+
+def test_a_further_column(tmp_path: Path, images: dict[str, str]) -> None:
+    path = write_csv(tmp_path)
+    a, b, c = (id_of(images, ending) for ending in ("l1/a.png", "l1/b.png", "l2/c.png"))
+    assert read_column(path, "by", ImageLookup(images)) == {a: "x", c: "y", b: "z"}
+    assert read_column(path, "part", ImageLookup(images)) is None
+    path.write_text(path.read_text() + "l1/a.png,crack,other\n")
+    with pytest.raises(DataError, match="two values of by for one image"):
+        read_column(path, "by", ImageLookup(images))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from activesel import __version__
 from activesel.benchmark.trial import Chooser, Round, choose_with
 from activesel.errors import UsageError
 from activesel.records import FloatArray, IntArray
@@ -22,17 +24,19 @@ PEERS = (
 _MODULES = {"ska": ("skactiveml", "scikit-activeml"), "mundig": ("lightly_mundig", "lightly-mundig")}
 
 
-def find_chooser(name: str) -> Chooser:
+def find_chooser(text: str) -> Chooser:
     """Return what picks by this name: a strategy of ours, "ska:CoreSet" (scikit-activeml) or "mundig:diversity".
 
-    Raises:
-        UsageError: no such name, or its library is not installed.
-    """
-    if ":" not in name:
-        from activesel.strategies import find_strategy
+    Ours may have options: "default/bandwidth=0.3/sharpness=2".
 
-        find_strategy(name)
-        return choose_with(name)
+    Raises:
+        UsageError: no such name or option, one that needs exemplars, or a library that is not installed.
+    """
+    name, *settings = text.split("/")
+    if ":" not in name:
+        return _find_ours(name, settings, text)
+    if settings:
+        raise UsageError("a peer runs with its own defaults and has no options", found=repr(text), expected=name)
     if name not in PEERS:
         raise UsageError("unknown peer", found=repr(name), expected=", ".join(PEERS))
     library, query = name.split(":")
@@ -41,6 +45,38 @@ def find_chooser(name: str) -> Chooser:
         raise UsageError(f"{name} needs {package}", hint="pip install 'activesel[bench]'")
     ask: Callable[[Round, str], IntArray] = {"ska": _ask_skactiveml, "mundig": _ask_mundig}[library]
     return lambda shown: ask(shown, query)
+
+
+def version_of(text: str) -> str:
+    """Return what a trial of this strategy depends on beside its data: "activesel 0.1.0", "scikit-activeml 1.0.0"."""
+    package = _MODULES[text.split(":")[0]][1] if ":" in text else "activesel"
+    return f"{package} {importlib.metadata.version(package) if ':' in text else __version__}"
+
+
+def _find_ours(name: str, settings: Sequence[str], text: str) -> Chooser:
+    import yaml
+
+    from activesel.strategies import find_strategy
+
+    strategy = find_strategy(name)
+    if "exemplars" in strategy.needs:
+        raise UsageError("needs exemplars, which a benchmark has none of", where=f"--strategies {text}")
+    options: dict[str, object] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not (key and equals and value):
+            raise UsageError("cannot read an option", where=f"--strategies {text}", expected="NAME/KEY=VALUE")
+        try:
+            options[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise UsageError("cannot read an option's value", where=f"--strategies {text}", found=repr(value)) from None
+    strategy.check_options(options)
+    for key, given in options.items():
+        usual = strategy.options[key]
+        if isinstance(usual, int | float) and not isinstance(given, int | float):
+            raise UsageError(f"option {key} is a number", where=f"--strategies {text}", found=repr(given),
+                             expected=f"such as {usual}")  # fmt: skip
+    return choose_with(name, tuple(options.items()))
 
 
 def _ask_mundig(shown: Round, query: str) -> IntArray:

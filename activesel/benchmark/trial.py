@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,9 +17,11 @@ from activesel.pipelines.request import Request
 from activesel.projection import apply_directions, fit_directions
 from activesel.records import FloatArray, IntArray, KnnGraph
 from activesel.seeds import derive_rng, derive_seed
-from activesel.training.head import fit_head
+from activesel.strategies import find_strategy
+from activesel.training.head import DEFAULT_STRENGTH, fit_head
 
 Start = Literal["none", "one-per-class", "random"]
+Head = Literal["tuned", "fixed"]
 NEIGHBOURS = 32
 
 
@@ -27,12 +29,14 @@ NEIGHBOURS = 32
 class Protocol:
     """start: what is labelled before the first batch: nothing, one image of each class, or a random batch.
     components: that vectors are reduced to, by directions fitted on the pool half alone; 0 = not reduced.
+    head: its strength and temperature tuned on folds of the labels at hand, or fixed.
     """
 
     batch: int = 20
     rounds: int = 8
     start: Start = "none"
     components: int = 128
+    head: Head = "tuned"
 
 
 @dataclass(frozen=True)
@@ -84,10 +88,7 @@ def make_bench(dataset: Dataset, split: Split, protocol: Protocol, seed: int) ->
     Raises:
         DataError: a pool half too small for the protocol.
     """
-    asked = protocol.batch * (protocol.rounds + (protocol.start == "random"))
-    if len(split.pool) < asked:
-        raise DataError("the pool half is smaller than the batches", found=f"{len(split.pool)} images",
-                        expected=f"{asked} or more", hint="lower --batch or --rounds")  # fmt: skip
+    check_size(dataset, split, protocol)
     pool = np.asarray(dataset.vectors[split.pool], np.float32)
     test = np.asarray(dataset.vectors[split.test], np.float32)
     if 0 < protocol.components < min(pool.shape):
@@ -98,6 +99,19 @@ def make_bench(dataset: Dataset, split: Split, protocol: Protocol, seed: int) ->
     return Bench(pool, test, classes[split.pool], classes[split.test], len(dataset.class_names), graph, seed)
 
 
+def check_size(dataset: Dataset, split: Split, protocol: Protocol) -> None:
+    """Refuse a pool half too small for the protocol.
+
+    Raises:
+        DataError: as said.
+    """
+    at_start = {"none": 0, "one-per-class": len(dataset.class_names), "random": protocol.batch}[protocol.start]
+    asked = at_start + protocol.batch * protocol.rounds
+    if len(split.pool) < asked:
+        raise DataError("the pool half is smaller than the batches", found=f"{len(split.pool)} images",
+                        expected=f"{asked} or more", hint="lower --batch or --rounds")  # fmt: skip
+
+
 def run_trial(bench: Bench, chooser: Chooser, protocol: Protocol) -> Curve:
     """Return the learning curve of one strategy; all strategies of one bench start from the same labels."""
     labelled = _start(bench, protocol)
@@ -105,23 +119,36 @@ def run_trial(bench: Bench, chooser: Chooser, protocol: Protocol) -> Curve:
     labels: list[int] = []
     probs = None
     if len(labelled):
-        probs = _learn(bench, labelled, labels, points)
+        probs = _learn(bench, protocol, labelled, labels, points)
     for number in range(protocol.rounds):
         shown = Round(bench.pool, labelled, bench.pool_classes[labelled], probs, bench.graph, bench.n_classes,
                       protocol.batch, derive_seed(bench.seed, "benchmark", "round", number) % 2**31)  # fmt: skip
         labelled = np.concatenate([labelled, _check(chooser(shown), shown)])
-        probs = _learn(bench, labelled, labels, points)
+        probs = _learn(bench, protocol, labelled, labels, points)
     scores = {name: np.array([point[name] for point in points], np.float32) for name in points[0]}
     return Curve(np.array(labels), scores, labelled)
 
 
-def choose_with(strategy: str) -> Chooser:
-    """Return what picks with one of our strategies as `activesel.select` does, on the labels and model of the round."""
+def needs_model(strategy: str) -> bool:
+    """Whether a strategy of ours cannot pick without a model."""
+    return bool(find_strategy(strategy).needs - {"graph"})
+
+
+def choose_with(strategy: str, options: Sequence[tuple[str, object]] = ()) -> Chooser:
+    """Return what picks with one of our strategies as `activesel.select` does, on the labels and model of the round.
+
+    One that needs a model picks at random, as the reference does, until labels of two classes make one. One that needs
+    a committee has it fitted to the same labels.
+    """
+    has_committee = "mutual_information" in find_strategy(strategy).needs
 
     def pick(shown: Round) -> IntArray:
+        is_blind = needs_model(strategy) and shown.probs is None
         request = Request(
-            shown.vectors, shown.batch, strategy, seed=shown.seed, labelled=shown.labelled, classes=shown.classes,
-            n_classes=shown.n_classes, probs=shown.probs, graph=shown.graph,
+            shown.vectors, shown.batch, "random" if is_blind else strategy,
+            () if is_blind else tuple(options), shown.seed, labelled=shown.labelled,
+            classes=shown.classes, n_classes=shown.n_classes, graph=shown.graph,
+            probs=None if has_committee else shown.probs,
         )  # fmt: skip
         return choose(request).picks.rows
 
@@ -137,10 +164,13 @@ def _start(bench: Bench, protocol: Protocol) -> IntArray:
     return np.empty(0, np.int64)
 
 
-def _learn(bench: Bench, labelled: IntArray, labels: list[int], points: list[dict[str, float]]) -> FloatArray | None:
+def _learn(
+    bench: Bench, protocol: Protocol, labelled: IntArray, labels: list[int], points: list[dict[str, float]]
+) -> FloatArray | None:
     """Fit the head, note its scores, and return its probabilities on the pool; None from labels of one class."""
     classes = bench.pool_classes[labelled]
-    head = fit_head(bench.pool[labelled], classes, bench.n_classes, seed=bench.seed)
+    strength = DEFAULT_STRENGTH if protocol.head == "fixed" else None
+    head = fit_head(bench.pool[labelled], classes, bench.n_classes, seed=bench.seed, strength=strength)
     labels.append(len(labelled))
     found = {"classes_found": float(len(np.unique(classes)))}
     points.append(score_model(head.probabilities(bench.test), bench.test_classes) | found)

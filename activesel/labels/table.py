@@ -26,6 +26,25 @@ def read_csv(path: Path, lookup: ImageLookup) -> Iterator[Opinion]:
             yield Opinion(where, image_path or image_id, found, name)
 
 
+def read_column(path: Path, column: str, lookup: ImageLookup) -> dict[str, str] | None:
+    """Return image id -> value of a further column; None where the file has no such column, empty values left out.
+
+    Raises:
+        DataError: not a label file, or two values for one image.
+    """
+    found: dict[str, str] = {}
+    for where, row in _rows(path):
+        if column not in row:
+            return None
+        image_id = lookup.by_id(row.get("image_id", "")) or (
+            lookup.by_path(row["path"], path.parent.absolute(), where=where) if row.get("path") else None
+        )
+        if image_id is not None and row[column] and found.setdefault(image_id, row[column]) != row[column]:
+            raise DataError(f"two values of {column} for one image", where=where, found=repr(row[column]),
+                            expected=repr(found[image_id]))  # fmt: skip
+    return found
+
+
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:

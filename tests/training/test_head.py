@@ -166,3 +166,14 @@ def test_seconds_not_minutes(n: int, d: int, n_classes: int, limit_s: float) -> 
     started = time.process_time()
     fit_head(vectors, classes, n_classes)
     assert time.process_time() - started < limit_s
+
+
+def test_a_fixed_strength_is_not_tuned() -> None:
+    rng = np.random.default_rng(0)
+    classes = np.repeat([0, 1], 30)
+    vectors = (rng.standard_normal((2, 8))[classes] + rng.standard_normal((60, 8))).astype(np.float32)
+    weak, strong = (fit_head(vectors, classes, 2, strength=strength) for strength in (0.01, 1.0))
+    assert weak.temperature == strong.temperature == 2.0
+    assert np.linalg.norm(weak.weight) < np.linalg.norm(strong.weight)
+    other_seed = fit_head(vectors, classes, 2, seed=5, strength=1.0)
+    np.testing.assert_array_equal(other_seed.weight, strong.weight)
