@@ -1,0 +1,112 @@
+"""The bank: what patches of this pool usually look like, kept as a safetensors file and named by its content."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from activesel.errors import DataError
+
+BANK_IMAGES = 256
+BANK_PATCHES = 2048
+_NAMES = ("patches", "mean", "deviation", "usual")
+_SCALED_ON = 4096  # patches whose distances say what is usual
+_MAX_BYTES = 1 << 28
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Bank:
+    """patches: (m, c), standardised. mean, deviation: (c,) of the raw patches. usual: (2,) mean and standard
+    deviation of the distance from a patch of the pool that is not in the bank to its nearest in the bank.
+    """
+
+    patches: Floats
+    mean: Floats
+    deviation: Floats
+    usual: Floats
+
+
+def fit_bank(raw: Floats, rng: np.random.Generator, *, size: int = BANK_PATCHES) -> Bank:
+    """Keep ``size`` of the raw patches (p, c), drawn at random and not by a coreset, and learn what distance is usual.
+
+    A coreset keeps the oddest patches first: of a pool with defects in it, the defects, which then look usual.
+
+    Raises:
+        DataError: fewer than two patches, or values that are not finite.
+    """
+    raw = np.asarray(raw, np.float32)
+    if len(raw) < 2 or not np.isfinite(raw).all():
+        raise DataError("no bank of patches can be made", found=f"{len(raw)} patches of the pool's images",
+                        expected="two or more, all finite")  # fmt: skip
+    mean, deviation = raw.mean(axis=0), raw.std(axis=0) + np.float32(1e-6)
+    order = rng.permutation(len(raw))
+    size = min(size, -(-len(raw) // 2))  # at least as many stay out, to tell what is usual
+    standard = ((raw - mean) / deviation / np.sqrt(np.float32(raw.shape[1]))).astype(np.float32)
+    kept, others = standard[order[:size]], standard[order[size : size + _SCALED_ON]]
+    distances = nearest_distance(others, kept)
+    usual = np.array([distances.mean(), distances.std() + 1e-6], np.float32)
+    return Bank(kept, mean, deviation, usual)
+
+
+def nearest_distance(patches: Floats, bank: Floats) -> Floats:
+    """Return (p,) Euclidean distances from patches (p, c) to their nearest of the bank (m, c)."""
+    products = 0.5 * (bank**2).sum(axis=1) - patches @ bank.T
+    squares: Floats = (patches**2).sum(axis=1) + 2 * products.min(axis=1)
+    return np.sqrt(np.maximum(squares, 0))
+
+
+def bank_bytes(bank: Bank) -> bytes:
+    """Return the file's content."""
+    from safetensors.numpy import save
+
+    return bytes(save({name: np.ascontiguousarray(getattr(bank, name)) for name in _NAMES}))
+
+
+def bank_digest(path: Path) -> str | None:
+    """Return what names the bank in this file, 64 hex digits; None where there is no file yet.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _damaged(path, error) from None
+
+
+def read_bank(path: Path) -> Bank:
+    """Read what ``bank_bytes`` made; nothing in the file is run.
+
+    Raises:
+        DataError: absent, damaged, or of shapes that do not fit.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ValueError(f"{path.stat().st_size} bytes")
+        tensors = load(path.read_bytes())
+        bank = Bank(*(np.asarray(tensors[name], np.float32) for name in _NAMES))
+        channels = bank.patches.shape[-1]
+        shapes = (bank.patches.ndim, bank.mean.shape, bank.deviation.shape, bank.usual.shape)
+        if shapes != (2, (channels,), (channels,), (2,)) or not len(bank.patches):
+            raise ValueError(f"shapes {[getattr(bank, name).shape for name in _NAMES]}")
+        if not all(np.isfinite(getattr(bank, name)).all() for name in _NAMES):
+            raise ValueError("values that are not finite")
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        raise _damaged(path, error) from None
+    return bank
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    return DataError("cannot read the bank of patches", where=str(path), found=" ".join(str(error).split())[:120],
+                     hint="delete it and run `activesel embed`: every image is then embedded again")  # fmt: skip
