@@ -87,7 +87,7 @@ def fill_vectors(folder: Path, key: str, first: int, ids: list[str]) -> None:
 
 
 def add_images(root: Path, first: int, last: int) -> None:
-    from activesel.pipelines.embed import vectors_key
+    from activesel.pipelines.bank import vectors_key
     from activesel.workspace import create_workspace
 
     workspace = create_workspace(root)

@@ -79,16 +79,18 @@ def open_backbone(config: EmbeddingConfig, bank: Path | None = None) -> Backbone
     if bank is None:
         raise ConfigError("defect-aware pooling needs a bank of patches", where="embedding.pooling",
                           hint="embed in a workspace, which makes one, or set embedding.pooling=plain")  # fmt: skip
-    from activesel.embedding.patches import DefectAware, PatchNetwork, find_sites
+    from activesel.embedding.patches import DefectAware, open_patch_network
 
-    sites, kept = find_sites(plain.module, config.backbone), read_bank(bank)
-    if kept.patches.shape[1] != sites.channels:
+    patches, kept = open_patch_network(plain.module, config.backbone), read_bank(bank)
+    sites = patches.sites
+    if (kept.patches.shape[1], len(kept.usual)) != (sites.channels, sites.rows * sites.columns):
         raise DataError("the bank of patches is another network's", where=str(bank),
-                        found=f"{kept.patches.shape[1]} channels", expected=f"{sites.channels}",
+                        found=f"{len(kept.usual)} places of {kept.patches.shape[1]} channels",
+                        expected=f"{sites.rows * sites.columns} of {sites.channels}",
                         hint="delete it and run `activesel embed`")  # fmt: skip
-    read_out = ReadOut(plain.dim, sites.depth, sites.rows, sites.columns)
-    module = DefectAware(PatchNetwork(plain.module, sites), kept).eval()
-    return replace(plain, key=backbone_key(config, bank), dim=plain.dim + sites.depth, module=module,
+    read_out = ReadOut(plain.dim, sites.depth, sites.channels, sites.rows, sites.columns)
+    module = DefectAware(patches, kept).eval()
+    return replace(plain, key=backbone_key(config, bank), dim=read_out.vector_dim, module=module,
                    read_out=read_out, most_tiles=config.tiles)  # fmt: skip
 
 
@@ -98,12 +100,12 @@ def open_patches(config: EmbeddingConfig) -> Backbone:
     Raises:
         ConfigError, DataError, UnreachableError: as open_backbone; a network without maps.
     """
-    from activesel.embedding.patches import PatchNetwork, RawPatches, find_sites
+    from activesel.embedding.patches import RawPatches, open_patch_network
 
     plain = _open_plain(config)
-    sites = find_sites(plain.module, config.backbone)
-    read_out = RawReadOut(sites.rows * sites.columns, sites.channels)
-    module = RawPatches(PatchNetwork(plain.module, sites)).eval()
+    patches = open_patch_network(plain.module, config.backbone)
+    read_out = RawReadOut(patches.sites.rows * patches.sites.columns, patches.sites.channels)
+    module = RawPatches(patches).eval()
     return replace(plain, dim=read_out.width, module=module, read_out=read_out, most_tiles=config.tiles)
 
 

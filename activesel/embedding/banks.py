@@ -13,52 +13,59 @@ from activesel.errors import DataError
 
 BANK_IMAGES = 256
 BANK_PATCHES = 2048
-_NAMES = ("patches", "mean", "deviation", "usual")
-_SCALED_ON = 4096  # patches whose distances say what is usual
+_NAMES = ("patches", "mean", "deviation", "usual", "spread")
+_STEADY = 8  # a place seen in fewer images than this takes most of its usual distance from the others
 _MAX_BYTES = 1 << 28
+_BLOCK_ROWS = 4096
 
 Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Bank:
-    """patches: (m, c), standardised. mean, deviation: (c,) of the raw patches. usual: (2,) mean and standard
-    deviation of the distance from a patch of the pool that is not in the bank to its nearest in the bank.
+    """patches: (s, c), standardised. mean, deviation: (c,) of the raw patches. usual: (m,) the mean distance, place by
+    place in an image, from a patch that is not in the bank to its nearest in the bank: a rim is odder than the middle.
+    spread: (1,) the standard deviation of such distances from it.
     """
 
     patches: Floats
     mean: Floats
     deviation: Floats
     usual: Floats
+    spread: Floats
 
 
 def fit_bank(raw: Floats, rng: np.random.Generator, *, size: int = BANK_PATCHES) -> Bank:
-    """Keep ``size`` of the raw patches (p, c), drawn at random and not by a coreset, and learn what distance is usual.
+    """Keep ``size`` of the raw patches (n, m, c), drawn at random and not by a coreset, and learn what is usual.
 
     A coreset keeps the oddest patches first: of a pool with defects in it, the defects, which then look usual.
 
     Raises:
         DataError: fewer than two patches, or values that are not finite.
     """
-    raw = np.asarray(raw, np.float32)
+    _, places, channels = raw.shape
+    raw = np.asarray(raw, np.float32).reshape(-1, channels)
     if len(raw) < 2 or not np.isfinite(raw).all():
         raise DataError("no bank of patches can be made", found=f"{len(raw)} patches of the pool's images",
                         expected="two or more, all finite")  # fmt: skip
     mean, deviation = raw.mean(axis=0), raw.std(axis=0) + np.float32(1e-6)
     order = rng.permutation(len(raw))
     size = min(size, -(-len(raw) // 2))  # at least as many stay out, to tell what is usual
-    standard = ((raw - mean) / deviation / np.sqrt(np.float32(raw.shape[1]))).astype(np.float32)
-    kept, others = standard[order[:size]], standard[order[size : size + _SCALED_ON]]
-    distances = nearest_distance(others, kept)
-    usual = np.array([distances.mean(), distances.std() + 1e-6], np.float32)
-    return Bank(kept, mean, deviation, usual)
+    standard = ((raw - mean) / deviation / np.sqrt(np.float32(channels))).astype(np.float32)
+    kept, others = standard[order[:size]], order[size:]
+    distances, place = nearest_distance(standard[others], kept), others % places
+    seen = np.bincount(place, minlength=places)
+    usual = (np.bincount(place, distances, places) + _STEADY * distances.mean()) / (seen + _STEADY)
+    spread = np.array([(distances - usual[place]).std() + 1e-6], np.float32)
+    return Bank(kept, mean, deviation, usual.astype(np.float32), spread)
 
 
 def nearest_distance(patches: Floats, bank: Floats) -> Floats:
     """Return (p,) Euclidean distances from patches (p, c) to their nearest of the bank (m, c)."""
-    products = 0.5 * (bank**2).sum(axis=1) - patches @ bank.T
-    squares: Floats = (patches**2).sum(axis=1) + 2 * products.min(axis=1)
-    return np.sqrt(np.maximum(squares, 0))
+    half_squares = 0.5 * (bank**2).sum(axis=1)
+    blocks = [patches[start : start + _BLOCK_ROWS] for start in range(0, len(patches), _BLOCK_ROWS)]
+    halves = np.concatenate([(half_squares - block @ bank.T).min(axis=1) for block in blocks])
+    return np.asarray(np.sqrt(np.maximum((patches**2).sum(axis=1) + 2 * halves, 0)), np.float32)
 
 
 def bank_bytes(bank: Bank) -> bytes:
@@ -97,8 +104,8 @@ def read_bank(path: Path) -> Bank:
         tensors = load(path.read_bytes())
         bank = Bank(*(np.asarray(tensors[name], np.float32) for name in _NAMES))
         channels = bank.patches.shape[-1]
-        shapes = (bank.patches.ndim, bank.mean.shape, bank.deviation.shape, bank.usual.shape)
-        if shapes != (2, (channels,), (channels,), (2,)) or not len(bank.patches):
+        shapes = (bank.patches.ndim, bank.mean.shape, bank.deviation.shape, bank.usual.ndim, bank.spread.shape)
+        if shapes != (2, (channels,), (channels,), 1, (1,)) or not len(bank.patches):
             raise ValueError(f"shapes {[getattr(bank, name).shape for name in _NAMES]}")
         if not all(np.isfinite(getattr(bank, name)).all() for name in _NAMES):
             raise ValueError("values that are not finite")

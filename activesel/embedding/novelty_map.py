@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -65,17 +66,19 @@ def propose_boxes(oddness: Floats, most: int = 3) -> list[tuple[float, float, fl
 
 
 def merge_maps(maps: Floats, tiles: tuple[Tile, ...]) -> Floats:
-    """Return one map (h, w) of an image from its tiles' (t, r, c), the whole image's first; the oddest view counts."""
+    """Return one map (h, w) of an image from its tiles' (t, r, c); where tiles overlap the oddest view counts.
+
+    The whole image, which is first, counts only where there are no tiles: it has another scale.
+    """
     if len(tiles) == 1:
         return np.asarray(maps[0], np.float32)
     whole, first = tiles[0], tiles[1]
     rows, columns = maps.shape[1:]
-    h = round(rows * whole.y1 / (first.y1 - first.y0))
-    w = round(columns * whole.x1 / (first.x1 - first.x0))
-    merged = cv2.resize(np.asarray(maps[0], np.float32), (w, h), interpolation=cv2.INTER_NEAREST)
+    h = max(rows, math.floor(rows * whole.y1 / (first.y1 - first.y0)))
+    w = max(columns, math.floor(columns * whole.x1 / (first.x1 - first.x0)))
+    merged = np.full((h, w), -np.inf, np.float32)
     for oddness, tile in zip(maps[1:], tiles[1:], strict=True):
-        y0, x0 = round(tile.y0 / whole.y1 * h), round(tile.x0 / whole.x1 * w)
-        y0, x0 = min(y0, h - rows), min(x0, w - columns)
+        y0, x0 = min(round(tile.y0 / whole.y1 * h), h - rows), min(round(tile.x0 / whole.x1 * w), w - columns)
         part = merged[y0 : y0 + rows, x0 : x0 + columns]
         np.maximum(part, oddness, out=part)
-    return np.asarray(merged, np.float32)
+    return merged

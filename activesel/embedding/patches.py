@@ -1,4 +1,4 @@
-"""What turns a pixel network into one that looks at patches: the maps inside it, and pooling by distance to the bank."""
+"""What turns a pixel network into one that looks at patches: the maps inside it, pooled by distance to the bank."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.hooks import RemovableHandle
 
 from activesel.embedding.banks import Bank
 from activesel.embedding.network import PixelNetwork
@@ -38,17 +39,23 @@ def find_sites(network: PixelNetwork, name: str) -> Sites:
         ConfigError: the network has no maps, as transformers have none.
     """
     shapes: list[tuple[str, tuple[int, ...]]] = []
-    watches = [
-        module.register_forward_hook(lambda _m, _i, out, at=at: shapes.append((at, tuple(out.shape))) if _is_map(out) else None)
-        for at, module in network.features.named_modules() if at and at.count(".") < MOST_DEPTH
-    ]  # fmt: skip
+
+    def watch(at: str, module: nn.Module) -> RemovableHandle:
+        def note(_module: nn.Module, _inputs: object, out: object) -> None:
+            if isinstance(out, Tensor) and out.ndim == 4 and min(out.shape[2:]) > 1:
+                shapes.append((at, tuple(out.shape)))
+
+        return module.register_forward_hook(note)
+
+    stages = [(at, module) for at, module in network.features.named_modules() if at and at.count(".") < MOST_DEPTH]
+    watches = [watch(at, module) for at, module in stages]
     blank = torch.zeros(1, 3, network.height_px, network.width_px, dtype=torch.uint8, device=network.mean.device)
     try:
         with torch.inference_mode():
             network(blank)
     finally:
-        for watch in watches:
-            watch.remove()
+        for handle in watches:
+            handle.remove()
     least = (-(-network.height_px // STRIDE), -(-network.width_px // STRIDE))
     fine = [(at, shape) for at, shape in shapes if shape[2] >= least[0] and shape[3] >= least[1]]
     if not fine:
@@ -58,12 +65,8 @@ def find_sites(network: PixelNetwork, name: str) -> Sites:
     return Sites(middle, last, rows, columns, channels, depth)
 
 
-def _is_map(out: object) -> bool:
-    return isinstance(out, Tensor) and out.ndim == 4 and min(out.shape[2:]) > 1
-
-
 class PatchNetwork(nn.Module):
-    """(b, 3, h, w) uint8 -> what ``_Maps`` holds; usable from several threads at once."""
+    """Runs the network and keeps two of the maps inside it; usable from several threads at once."""
 
     def __init__(self, network: PixelNetwork, sites: Sites) -> None:
         super().__init__()
@@ -75,18 +78,28 @@ class PatchNetwork(nn.Module):
         modules[sites.last].register_forward_hook(self._keep_last)
 
     def _keep_middle(self, _module: nn.Module, _inputs: object, out: Tensor) -> None:
-        # Each patch with its 8 neighbours, as in PatchCore (arXiv:2106.08265, eq. 2): a defect seldom ends at a cell's rim.
+        # Each patch with its 8 neighbours, as in PatchCore (arXiv:2106.08265, eq. 2): defects do not end at cells.
         self._kept.middle = functional.avg_pool2d(out, 3, stride=1, padding=1, count_include_pad=False)
 
     def _keep_last(self, _module: nn.Module, _inputs: object, out: Tensor) -> None:
-        self._kept.last = out.clone()  # what follows may work in place
+        self._kept.last = out.amax(dim=(2, 3)).float()  # at once: what follows may work in place
 
     def look(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return (b, d) pooled features, (b, m, c) raw patches row by row, (b, e, h, w) the last map."""
+        """Return (b, d) pooled features, (b, m, c) raw patches row by row, (b, e) the last map's peaks by channel."""
         pooled = self.network(pixels)
         middle, last = self._kept.middle, self._kept.last
         del self._kept.middle, self._kept.last
         return pooled, middle.flatten(2).transpose(1, 2).float(), last
+
+
+def open_patch_network(network: nn.Module, name: str) -> PatchNetwork:
+    """Return a network that shows its maps; ``network`` is the plain backbone's module, ``name`` what users call it.
+
+    Raises:
+        ConfigError: the network has no maps.
+    """
+    assert isinstance(network, PixelNetwork), f"{type(network).__name__} is no pixel network"
+    return PatchNetwork(network, find_sites(network, name)).eval()
 
 
 class RawPatches(nn.Module):
@@ -101,23 +114,25 @@ class RawPatches(nn.Module):
 
 
 class DefectAware(nn.Module):
-    """(b, 3, h, w) uint8 -> (b, d + e + 1 + m) float32, per image:
+    """(b, 3, h, w) uint8 -> (b, d + e + c + 1 + m) float32, per image:
 
-    d pooled features; e channels of the last map, averaged with weights that grow with each patch's distance to the
-    bank; the logarithm of the sum of those weights, so that tiles can be averaged on; the m distances, in usual
-    deviations from the usual distance.
+    d pooled features; the peaks of e channels of the last map; c channels of the standardised patches, averaged with
+    weights that grow with each patch's distance to the bank; the logarithm of the sum of those weights, so that tiles
+    can be averaged on; the m distances, in usual deviations from what is usual at that place.
     """
 
     bank: Tensor
     mean: Tensor
     scale: Tensor
     half_squares: Tensor
+    usual: Tensor
 
     def __init__(self, patches: PatchNetwork, bank: Bank) -> None:
         super().__init__()
         self.patches = patches
         device = patches.network.mean.device
-        self.usual = (float(bank.usual[0]), float(bank.usual[1]))
+                self.register_buffer("usual", torch.from_numpy(bank.usual.copy()).to(device))
+        self.deviation = float(bank.spread[0])
         kept = torch.from_numpy(bank.patches.copy()).to(device)
         self.register_buffer("bank", kept.T.contiguous())
         self.register_buffer("half_squares", (kept**2).sum(dim=1) / 2)
@@ -126,25 +141,17 @@ class DefectAware(nn.Module):
         self.register_buffer("scale", torch.from_numpy(1 / (bank.deviation * width)).to(device))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        pooled, raw, last = self.patches.look(pixels)
-        oddness = self._oddness(raw)
+        pooled, raw, peaks = self.patches.look(pixels)
+        patches = (raw - self.mean) * self.scale
+        oddness = self._oddness(patches)
         weights = (SHARPNESS * oddness).exp()
         total = weights.sum(dim=1, keepdim=True)
-        odd = _weigh(last, (weights / total).unflatten(1, (self.patches.sites.rows, -1)))
-        return torch.cat((pooled, odd, total.log(), oddness), dim=1)
+        odd = torch.bmm((weights / total)[:, None, :], patches)[:, 0]
+        return torch.cat((pooled, peaks, odd, total.log(), oddness), dim=1)
 
-    def _oddness(self, raw: Tensor) -> Tensor:
-        """Return (b, m) distances of raw patches (b, m, c) to the bank, in usual deviations from the usual."""
-        patches = (raw - self.mean) * self.scale
+    def _oddness(self, patches: Tensor) -> Tensor:
+        """Return (b, m) distances of patches (b, m, c) to the bank, in usual deviations from what is usual at that place."""
         b, m, c = patches.shape
         nearest = torch.addmm(self.half_squares, patches.view(b * m, c), self.bank, alpha=-1).amin(dim=1).view(b, m)
         distances = (patches.square().sum(dim=2) + 2 * nearest).clamp_min(0).sqrt()
-        return ((distances - self.usual[0]) / self.usual[1]).clamp(-MOST_DEVIATIONS, MOST_DEVIATIONS)
-
-
-def _weigh(last: Tensor, weights: Tensor) -> Tensor:
-    """Return (b, e): the last map (b, e, h, w) averaged with weights (b, r, c), brought to its grid."""
-    coarse = functional.adaptive_avg_pool2d(weights[:, None], last.shape[2:]).flatten(1)
-    coarse = coarse / coarse.sum(dim=1, keepdim=True)
-    odd: Tensor = torch.bmm(last.flatten(2).float(), coarse[:, :, None])[:, :, 0]
-    return odd
+        return ((distances - self.usual) / self.deviation).clamp(-MOST_DEVIATIONS, MOST_DEVIATIONS)

@@ -175,7 +175,7 @@ def _embed_tiled(line: _Line, start: int, paths: Sequence[Path]) -> EmbeddedBatc
     failed = tuple((start + i, image) for i, image in enumerate(images) if isinstance(image, str))
     tiled = [image for image in images if not isinstance(image, str)]
     vectors, novelty = np.empty((len(good), backbone.dim), np.float32), []
-    slots = line.forward(torch.cat([pixels for pixels, _ in tiled])) if tiled else np.empty((0, read_out.width))
+    slots = line.forward(torch.cat([pixels for pixels, _ in tiled])) if tiled else vectors
     at = 0
     for row, (pixels, tiles) in enumerate(tiled):
         vectors[row], found = read_out.read(slots[at : at + len(pixels)], tiles)
@@ -194,7 +194,7 @@ def decode_tiles(path: Path, *, backbone: Backbone, max_pixels: int) -> tuple[Te
         rgb = decode_rgb(path, max_pixels=max_pixels, at_least_px=None if most else shortest)
     except DataError as error:
         return str(error)
-    tiles = plan_tiles(*rgb.shape[:2], shortest, most)
+    tiles = plan_tiles(rgb.shape[0], rgb.shape[1], shortest, most)
     parts = [np.ascontiguousarray(rgb[tile.y0 : tile.y1, tile.x0 : tile.x1]) for tile in tiles]
     return torch.stack([resize(part, preprocess) for part in parts]), tiles
 

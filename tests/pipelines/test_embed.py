@@ -15,7 +15,8 @@ import pytest
 
 from activesel.errors import DataError
 from activesel.pipelines import embed as embed_pipeline
-from activesel.pipelines.embed import embed, load_vectors, open_store, vectors_key
+from activesel.pipelines.bank import vectors_key
+from activesel.pipelines.embed import embed, load_vectors, open_store
 from activesel.records import ImageRow
 from activesel.workspace import Workspace, create_workspace
 from tests.embedding import tiny_backbone
