@@ -17,7 +17,7 @@ from activesel.errors import ConfigError
 
 STRIDE = 16  # pixels of the input per patch: 14 x 14 patches of a 224 x 224 image
 MOST_DEPTH = 2  # "blocks.4" is a stage; the layers inside a stage have widened or half-made channels
-SHARPNESS = 2.0  # weight of a patch: exp(SHARPNESS * usual deviations of its distance)
+SHARPNESS = 1.0  # weight of a patch: exp(SHARPNESS * usual deviations of its distance)
 MOST_DEVIATIONS = 15.0  # beyond it a patch is as odd as can be: keeps exp() in range
 
 
@@ -127,11 +127,12 @@ class DefectAware(nn.Module):
     half_squares: Tensor
     usual: Tensor
 
-    def __init__(self, patches: PatchNetwork, bank: Bank) -> None:
+    def __init__(self, patches: PatchNetwork, bank: Bank, sharpness: float = SHARPNESS) -> None:
         super().__init__()
+        self.sharpness = sharpness
         self.patches = patches
         device = patches.network.mean.device
-                self.register_buffer("usual", torch.from_numpy(bank.usual.copy()).to(device))
+        self.register_buffer("usual", torch.from_numpy(bank.usual.copy()).to(device))
         self.deviation = float(bank.spread[0])
         kept = torch.from_numpy(bank.patches.copy()).to(device)
         self.register_buffer("bank", kept.T.contiguous())
@@ -144,13 +145,13 @@ class DefectAware(nn.Module):
         pooled, raw, peaks = self.patches.look(pixels)
         patches = (raw - self.mean) * self.scale
         oddness = self._oddness(patches)
-        weights = (SHARPNESS * oddness).exp()
+        weights = (self.sharpness * oddness).exp()
         total = weights.sum(dim=1, keepdim=True)
         odd = torch.bmm((weights / total)[:, None, :], patches)[:, 0]
         return torch.cat((pooled, peaks, odd, total.log(), oddness), dim=1)
 
     def _oddness(self, patches: Tensor) -> Tensor:
-        """Return (b, m) distances of patches (b, m, c) to the bank, in usual deviations from what is usual at that place."""
+        """Return (b, m) distances of patches (b, m, c) to the bank, in usual deviations from what is usual there."""
         b, m, c = patches.shape
         nearest = torch.addmm(self.half_squares, patches.view(b * m, c), self.bank, alpha=-1).amin(dim=1).view(b, m)
         distances = (patches.square().sum(dim=2) + 2 * nearest).clamp_min(0).sqrt()
