@@ -2,9 +2,9 @@
 
     python scripts/run_defect_aware.py --images DATA/magnetic_tile --images DATA/neu_det --seeds 10 11 12 13
 
---images: a folder with labels.csv (path, label, and neardup_group where images repeat). The bank is drawn from the whole
-set, without labels. Printed per set: the area under macro-F1, 8 batches of 20, mean over strategies and seeds, and the
-paired difference from plain with its 95 % interval over seeds; then processor time per image of both poolings.
+--images: a folder with labels.csv (path, label, and neardup_group where images repeat). The bank is drawn from the
+whole set, without labels. Printed per set: the area under macro-F1, 8 batches of 20, mean over strategies and seeds,
+the paired difference from plain with its 95 % interval over seeds; then processor time per image of both poolings.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from activesel.errors import DataError
 
 BANK_IMAGES = 256
 BANK_PATCHES = 2048
+_MOST_KEPT = 1 / 16  # of a small sample's patches: with half of them, a defect finds itself in the bank
 _NAMES = ("patches", "mean", "deviation", "usual", "spread")
 _STEADY = 8  # a place seen in fewer images than this takes most of its usual distance from the others
 _MAX_BYTES = 1 << 28
@@ -36,7 +38,7 @@ class Bank:
 
 
 def fit_bank(raw: Floats, rng: np.random.Generator, *, size: int = BANK_PATCHES) -> Bank:
-    """Keep ``size`` of the raw patches (n, m, c), drawn at random and not by a coreset, and learn what is usual.
+    """Keep at most ``size`` of the raw patches (n, m, c), at random and not by a coreset, and learn what is usual.
 
     A coreset keeps the oddest patches first: of a pool with defects in it, the defects, which then look usual.
 
@@ -50,7 +52,7 @@ def fit_bank(raw: Floats, rng: np.random.Generator, *, size: int = BANK_PATCHES)
                         expected="two or more, all finite")  # fmt: skip
     mean, deviation = raw.mean(axis=0), raw.std(axis=0) + np.float32(1e-6)
     order = rng.permutation(len(raw))
-    size = min(size, -(-len(raw) // 2))  # at least as many stay out, to tell what is usual
+    size = min(size, math.ceil(len(raw) * _MOST_KEPT))
     standard = ((raw - mean) / deviation / np.sqrt(np.float32(channels))).astype(np.float32)
     kept, others = standard[order[:size]], order[size:]
     distances, place = nearest_distance(standard[others], kept), others % places

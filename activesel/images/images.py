@@ -15,6 +15,9 @@ _ID_DIGITS = 32
 _BYTES_PER_PIXEL = 16  # RGBA of 32-bit samples; a file needs more only for its metadata
 _METADATA_BYTES = 64 << 20
 
+Box = tuple[float, float, float, float]
+_OUTLINE_RGB = (255, 140, 0)
+
 
 @dataclass(frozen=True)
 class CheckedImage:
@@ -63,8 +66,10 @@ def decode_rgb(path: Path, *, max_pixels: int, at_least_px: int | None = None) -
                         hint="run `activesel ingest` again to set it aside") from None  # fmt: skip
 
 
-def thumbnail_jpeg(path: Path, *, longest_px: int, max_pixels: int) -> bytes:
+def thumbnail_jpeg(path: Path, *, longest_px: int, max_pixels: int, box: Box | None = None) -> bytes:
     """Return a JPEG of the image whose longest side has at most ``longest_px`` pixels; a small image keeps its size.
+
+    box: outlined in it, x0, y0, x1, y1 as shares of the width and height, 0..1.
 
     Raises:
         DataError: as decode_rgb.
@@ -76,6 +81,9 @@ def thumbnail_jpeg(path: Path, *, longest_px: int, max_pixels: int) -> bytes:
     scale = min(1.0, longest_px / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = rgb if scale == 1.0 else cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+    if box is not None:
+        corners = [round(share * (side - 1)) for share, side in zip(box, (size * 2), strict=True)]
+        small = cv2.rectangle(small.copy(), corners[:2], corners[2:], _OUTLINE_RGB, max(1, longest_px // 100))
     encoded, jpeg = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])
     assert encoded, f"no JPEG from {small.shape}"
     return bytes(jpeg)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import zlib
 from dataclasses import asdict, dataclass
@@ -20,6 +21,7 @@ from activesel.errors import DataError
 from activesel.images import thumbnail_jpeg
 from activesel.pipelines.batch import SCORES, BatchFile, PickRecord, pool_scores, read_batch
 from activesel.pipelines.choose import Chosen
+from activesel.pipelines.embed import load_novelty
 from activesel.pipelines.gather import Gathered
 from activesel.records import FloatArray, IntArray, KnnGraph
 from activesel.report.data import (
@@ -135,7 +137,7 @@ def _build(workspace: Workspace, batch: BatchFile, snapshot: Snapshot) -> Report
     sample = snapshot.sample
     return ReportData(
         _describe_run(batch, snapshot.source), tuple(_entry(pick, labels) for pick in batch.picks),
-        yaml.safe_dump(batch.config, sort_keys=False), _thumbnailer(workspace), _map(snapshot),
+        yaml.safe_dump(batch.config, sort_keys=False), _thumbnailer(workspace, batch), _map(snapshot),
         Coverage(snapshot.radius, snapshot.near_known[sample],
                  snapshot.near_label[sample] if len(snapshot.labelled) else None),
         tuple(ScoreSample(name, values[sample], values[snapshot.picked], SCORES.get(name, ""))
@@ -168,16 +170,28 @@ def _entry(pick: PickRecord, labels: dict[str, str]) -> PickEntry:
     )  # fmt: skip
 
 
-def _thumbnailer(workspace: Workspace) -> Thumbnailer:
+def _thumbnailer(workspace: Workspace, batch: BatchFile) -> Thumbnailer:
     longest, pixels = workspace.config.report.thumbnail_px, round(workspace.config.ingest.max_megapixels * 1e6)
+
+    boxes = _odd_boxes(workspace, batch)
 
     def draw(pick: PickEntry) -> bytes | None:
         try:
-            return thumbnail_jpeg(Path(pick.path), longest_px=longest, max_pixels=pixels)
+            return thumbnail_jpeg(Path(pick.path), longest_px=longest, max_pixels=pixels, box=boxes.get(pick.image_id))
         except DataError:
             return None  # moved or broken since; the card says its path
 
     return draw
+
+
+def _odd_boxes(workspace: Workspace, batch: BatchFile) -> dict[str, tuple[float, float, float, float]]:
+    """Return where the picks are odd, as shares of width and height; nothing of vectors that do not know."""
+    if workspace.config.embedding.pooling == "plain":
+        return {}
+    ids = [pick.image_id for pick in batch.picks]
+    rows = load_novelty(workspace, ids).tolist()
+    return {image_id: (x0, y0, x1, y1) for image_id, (score, x0, y0, x1, y1) in zip(ids, rows, strict=True)
+            if not math.isnan(score)}  # fmt: skip
 
 
 def _map(snapshot: Snapshot) -> MapPoints:
