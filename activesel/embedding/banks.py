@@ -45,15 +45,30 @@ def fit_bank(raw: Floats, rng: np.random.Generator, *, size: int = BANK_PATCHES)
     Raises:
         DataError: fewer than two patches, or values that are not finite.
     """
-    _, places, channels = raw.shape
+    standard, mean, deviation = standardise(raw)
+    size = min(size, math.ceil(len(standard) * _MOST_KEPT))
+    return bank_of(standard, rng.permutation(len(standard)), size, raw.shape[1], mean, deviation)
+
+
+def standardise(raw: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return the patches (n * m, c) of raw ones (n, m, c), each channel at mean 0 and variance 1 / c; mean, deviation.
+
+    Raises:
+        DataError: as fit_bank.
+    """
+    channels = raw.shape[-1]
     raw = np.asarray(raw, np.float32).reshape(-1, channels)
     if len(raw) < 2 or not np.isfinite(raw).all():
         raise DataError("no bank of patches can be made", found=f"{len(raw)} patches of the pool's images",
                         expected="two or more, all finite")  # fmt: skip
     mean, deviation = raw.mean(axis=0), raw.std(axis=0) + np.float32(1e-6)
-    order = rng.permutation(len(raw))
-    size = min(size, math.ceil(len(raw) * _MOST_KEPT))
-    standard = ((raw - mean) / deviation / np.sqrt(np.float32(channels))).astype(np.float32)
+    return ((raw - mean) / deviation / np.sqrt(np.float32(channels))).astype(np.float32), mean, deviation
+
+
+def bank_of(
+    standard: Floats, order: npt.NDArray[np.int64], size: int, places: int, mean: Floats, deviation: Floats
+) -> Bank:
+    """Return the bank of the first ``size`` patches in ``order``; the others, of which is one, tell what is usual."""
     kept, others = standard[order[:size]], order[size:]
     distances, place = nearest_distance(standard[others], kept), others % places
     seen = np.bincount(place, minlength=places)
