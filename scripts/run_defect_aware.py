@@ -5,13 +5,15 @@
 --images: a folder with labels.csv (path, label, and neardup_group where images repeat). The bank is drawn from the
 whole set, without labels. Printed per set: the area under macro-F1, 8 batches of 20, mean over strategies and seeds,
 the paired difference from plain with its 95 % interval over seeds; how well novelty scores tell images from those with
-a label of --good (area under the ROC curve); then processor time per image of both poolings.
+a label of --good (area under the ROC curve); where labels.csv has a mask, how often the box touches it; then processor
+time per image of both poolings. --seeds without a number leaves out the learning curves.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import statistics
 import tempfile
 import time
@@ -20,6 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
@@ -32,6 +35,7 @@ from activesel.config import load_config
 from activesel.embedding import Backbone, embed_images, open_backbone
 from activesel.embedding.backbone import open_patches
 from activesel.embedding.banks import BANK_IMAGES, Bank, bank_bytes, bank_of, fit_bank, standardise
+from activesel.embedding.novelty_map import Novelty
 from activesel.embedding.patches import SHARPNESS, DefectAware
 from activesel.embedding.readout import RawReadOut, ReadOut
 from activesel.seeds import derive_rng
@@ -55,7 +59,7 @@ Floats = npt.NDArray[np.float32]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=Path, action="append", required=True)
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10, 16)))
+    parser.add_argument("--seeds", type=int, nargs="*", default=list(range(10, 16)))
     parser.add_argument("--strategies", nargs="+", default=["random", "k-center", "default"])
     parser.add_argument("--good", nargs="*", default=["free", "normal", "good", "grade-0.00"])
     parser.add_argument("--rounds", type=int, default=3, help="of the comparison of costs")
@@ -66,7 +70,7 @@ def main() -> None:
         found = {name: embed_blocks(backbone, paths) for name, backbone in backbones.items()}
         print(f"{folder.name}: {len(paths)} images, seeds {options.seeds}, {', '.join(options.strategies)}")
         areas = {}
-        for variant, (shares, bank) in VARIANTS.items():
+        for variant, (shares, bank) in VARIANTS.items() if options.seeds else ():
             dataset = Dataset(join(found[bank].blocks, shares), classes, names, groups)
             areas[variant] = [area_of(dataset, seed, options.strategies) for seed in options.seeds]
             against = compare(areas[variant], areas["plain"])
@@ -76,6 +80,7 @@ def main() -> None:
             for bank in ("default", "coreset", "small"):
                 area = roc_area(found[bank].scores, classes != names.index(good))
                 print(f"  novelty tells {good!r} from others, bank {bank}: {area:.3f}", flush=True)
+        print_boxes(folder, found["default"].novelty, set(options.good))
         print_cost(backbones["default"], paths, options.rounds)
 
 
@@ -127,10 +132,14 @@ def coreset_bank(raw: Floats, size: int) -> Bank:
 
 
 class Found(NamedTuple):
-    """blocks: the parts of the vectors (n, d_i), each of unit rows. scores: (n,) novelty."""
+    """blocks: the parts of the vectors (n, d_i), each of unit rows. novelty: of the n images."""
 
     blocks: tuple[Floats, ...]
-    scores: Floats
+    novelty: list[Novelty]
+
+    @property
+    def scores(self) -> Floats:
+        return np.array([novelty.score for novelty in self.novelty], np.float32)
 
 
 def embed_blocks(backbone: Backbone, paths: Sequence[Path]) -> Found:
@@ -139,8 +148,8 @@ def embed_blocks(backbone: Backbone, paths: Sequence[Path]) -> Found:
     read_out = backbone.read_out
     assert isinstance(read_out, ReadOut)
     parts = np.split(vectors.astype(np.float32), (read_out.dim, read_out.dim + read_out.depth), axis=1)
-    scores = np.array([novelty.score for batch in batches for novelty in batch.novelty], np.float32)
-    return Found(tuple(part / np.linalg.norm(part, axis=1, keepdims=True) for part in parts), scores)
+    novelty = [one for batch in batches for one in batch.novelty]
+    return Found(tuple(part / np.linalg.norm(part, axis=1, keepdims=True) for part in parts), novelty)
 
 
 def roc_area(scores: Floats, is_odd: npt.NDArray[np.bool_]) -> float:
@@ -148,6 +157,28 @@ def roc_area(scores: Floats, is_odd: npt.NDArray[np.bool_]) -> float:
     ranks = rankdata(scores)[is_odd]
     n_odd = len(ranks)
     return float((ranks.sum() - n_odd * (n_odd + 1) / 2) / (n_odd * (len(scores) - n_odd)))
+
+
+def print_boxes(folder: Path, novelty: Sequence[Novelty], good: set[str]) -> None:
+    """Print per range of scores how many images are not good, and how often the box of those touches their mask."""
+    with (folder / "labels.csv").open(encoding="utf8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    scores = np.array([one.score for one in novelty])
+    is_bad = np.array([row["label"] not in good for row in rows])
+    masks = [cv2.imread(str(folder / row["mask"]), cv2.IMREAD_GRAYSCALE) if row.get("mask") else None for row in rows]
+    touches, shares = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
+    for i, (mask, one) in enumerate(zip(masks, novelty, strict=True)):
+        if mask is not None and is_bad[i]:
+            x0, y0, x1, y1 = one.box_px(mask.shape[1], mask.shape[0])
+            touches[i], shares[i] = mask[y0:y1, x0:x1].any(), (x1 - x0) * (y1 - y0) / mask.size
+    if np.isnan(touches).all():
+        return
+    for low, high in itertools.pairwise((-np.inf, 1, 2, 3, 4, 6, np.inf)):
+        among = (scores >= low) & (scores < high)
+        if (among & is_bad).any():
+            print(f"  novelty {low:.0f} .. {high:.0f}: {among.sum()} images, {is_bad[among].mean():.0%} not good; of "
+                  f"those {np.nanmean(touches[among]):.0%} of boxes touch the mask, {np.nanmean(shares[among]):.0%} of "
+                  "the image each", flush=True)  # fmt: skip
 
 
 def join(blocks: Sequence[Floats], shares: Sequence[float]) -> Floats:

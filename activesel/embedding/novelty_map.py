@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from activesel.embedding.tiles import Tile
 
+ODD_FROM = 2.0  # a score below it is of most good images too: docs/embedding.md
 BOX_SHARE = 0.5  # of the way from the usual distance to the peak: what is as odd belongs to the same box
 _KERNEL = np.array([1, 2, 1], np.float32) / 4
 

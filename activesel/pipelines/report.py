@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import os
 import zlib
 from dataclasses import asdict, dataclass
@@ -17,11 +16,12 @@ import yaml
 from pydantic import TypeAdapter
 
 from activesel.catalog import Catalog, Images, order_column
+from activesel.embedding import VectorStore
+from activesel.embedding.novelty_map import ODD_FROM
 from activesel.errors import DataError
-from activesel.images import thumbnail_jpeg
+from activesel.images import Box, crop_jpeg, thumbnail_jpeg
 from activesel.pipelines.batch import SCORES, BatchFile, PickRecord, pool_scores, read_batch
 from activesel.pipelines.choose import Chosen
-from activesel.pipelines.embed import load_novelty
 from activesel.pipelines.gather import Gathered
 from activesel.records import FloatArray, IntArray, KnnGraph
 from activesel.report.data import (
@@ -135,14 +135,15 @@ def _build(workspace: Workspace, batch: BatchFile, snapshot: Snapshot) -> Report
         quarantine = QuarantineList(catalog.quarantine_counts(), tuple(catalog.quarantined(MAX_QUARANTINED)))
         labels = catalog.labels_of(pick.image_id for pick in batch.picks)
     sample = snapshot.sample
+    thumbnail, odd_place = _thumbnailers(workspace, batch)
     return ReportData(
         _describe_run(batch, snapshot.source), tuple(_entry(pick, labels) for pick in batch.picks),
-        yaml.safe_dump(batch.config, sort_keys=False), _thumbnailer(workspace, batch), _map(snapshot),
+        yaml.safe_dump(batch.config, sort_keys=False), thumbnail, _map(snapshot),
         Coverage(snapshot.radius, snapshot.near_known[sample],
                  snapshot.near_label[sample] if len(snapshot.labelled) else None),
         tuple(ScoreSample(name, values[sample], values[snapshot.picked], SCORES.get(name, ""))
               for name, values in snapshot.scores.items()),
-        snapshot.breakdowns, quarantine,
+        snapshot.breakdowns, quarantine, odd_place,
     )  # fmt: skip
 
 
@@ -170,9 +171,9 @@ def _entry(pick: PickRecord, labels: dict[str, str]) -> PickEntry:
     )  # fmt: skip
 
 
-def _thumbnailer(workspace: Workspace, batch: BatchFile) -> Thumbnailer:
+def _thumbnailers(workspace: Workspace, batch: BatchFile) -> tuple[Thumbnailer, Thumbnailer]:
+    """Return what draws a pick, and what draws its odd place."""
     longest, pixels = workspace.config.report.thumbnail_px, round(workspace.config.ingest.max_megapixels * 1e6)
-
     boxes = _odd_boxes(workspace, batch)
 
     def draw(pick: PickEntry) -> bytes | None:
@@ -181,17 +182,26 @@ def _thumbnailer(workspace: Workspace, batch: BatchFile) -> Thumbnailer:
         except DataError:
             return None  # moved or broken since; the card says its path
 
-    return draw
+    def draw_odd(pick: PickEntry) -> bytes | None:
+        if pick.image_id not in boxes:
+            return None
+        try:
+            return crop_jpeg(Path(pick.path), boxes[pick.image_id], longest_px=longest, max_pixels=pixels)
+        except DataError:
+            return None
+
+    return draw, draw_odd
 
 
-def _odd_boxes(workspace: Workspace, batch: BatchFile) -> dict[str, tuple[float, float, float, float]]:
-    """Return where the picks are odd, as shares of width and height; nothing of vectors that do not know."""
-    if workspace.config.embedding.pooling == "plain":
+def _odd_boxes(workspace: Workspace, batch: BatchFile) -> dict[str, Box]:
+    """Return where the picks are odd, those that are; only the vectors of defect-aware pooling know."""
+    name = batch.inputs.get("vectors", "")
+    if not name or not (workspace.vectors_dir / name / "store.json").is_file():
         return {}
     ids = [pick.image_id for pick in batch.picks]
-    rows = load_novelty(workspace, ids).tolist()
+    rows = VectorStore(workspace.vectors_dir / name, name).load_novelty(ids).tolist()
     return {image_id: (x0, y0, x1, y1) for image_id, (score, x0, y0, x1, y1) in zip(ids, rows, strict=True)
-            if not math.isnan(score)}  # fmt: skip
+            if score >= ODD_FROM}  # NaN is not  # fmt: skip
 
 
 def _map(snapshot: Snapshot) -> MapPoints:
