@@ -17,7 +17,7 @@ from activesel.embedding.backbone import open_patches
 from activesel.embedding.banks import BANK_IMAGES, bank_bytes, fit_bank
 from activesel.embedding.readout import RawReadOut
 from activesel.errors import DataError
-from activesel.records import ImageRow
+from activesel.records import ImageRow, Quarantined
 from activesel.seeds import derive_rng
 from activesel.workspace import Workspace, write_atomic
 
@@ -38,28 +38,36 @@ def vectors_key(workspace: Workspace) -> str:
     return backbone_key(settings, None if settings.pooling == "plain" else bank_path(workspace))
 
 
-def ensure_bank(workspace: Workspace, rows: Sequence[ImageRow]) -> None:
+def ensure_bank(workspace: Workspace, rows: Sequence[ImageRow]) -> tuple[Quarantined, ...]:
     """Make the bank where the settings ask for one and there is none; killed on the way, the next run starts it anew.
 
-    The images are drawn at random from ``rows``, without labels, or from those labelled ``embedding.good``.
+    The images are drawn at random from ``rows``, without labels, or from those labelled ``embedding.good``. Returns
+    what is wrong with each of ``rows`` where not one can be read, and else nothing: embedding tells of the others.
 
     Raises:
-        DataError: no image with that label, or none that can be read.
+        DataError: no image with that label, or none of them that can be read.
     """
     path = bank_path(workspace)
     if workspace.config.embedding.pooling == "plain" or path.exists():
-        return
-    chosen = _draw(workspace, rows)
-    patches = _read_patches(workspace, chosen)
-    if patches is None:
-        raise DataError("no image for the bank of patches could be read", found=f"{len(chosen)} tried",
-                        hint="see `activesel status`")  # fmt: skip
-    write_atomic(path, bank_bytes(fit_bank(patches, derive_rng(workspace.config.seed, "bank", "patches"))))
-    _LOG.info("made a bank of patches from %d images: %s", len(chosen), path)
+        return ()
+    order, failed = _draw(workspace, rows), []
+    for start in range(0, len(order), BANK_IMAGES):
+        chosen = order[start : start + BANK_IMAGES]
+        patches, broken = _read_patches(workspace, chosen)
+        if patches is not None:
+            write_atomic(path, bank_bytes(fit_bank(patches, derive_rng(workspace.config.seed, "bank", "patches"))))
+            _LOG.info("made a bank of patches from %d images: %s", len(patches), path)
+            return ()
+        failed += broken
+    good = workspace.config.embedding.good
+    if good is not None:
+        raise DataError("no image with the label of good ones could be read", where="embedding.good",
+                        found=f"{len(failed)} labelled {good!r}", hint=failed[0].detail)  # fmt: skip
+    return tuple(failed)
 
 
 def _draw(workspace: Workspace, rows: Sequence[ImageRow]) -> list[ImageRow]:
-    """Return up to BANK_IMAGES rows; which ones depends on the seed and the images, not on their order."""
+    """Return the rows that may make the bank in random order, which depends on the seed and the images alone."""
     by_id = {row.image_id: row for row in rows}
     good = workspace.config.embedding.good
     if good is not None:
@@ -72,21 +80,25 @@ def _draw(workspace: Workspace, rows: Sequence[ImageRow]) -> list[ImageRow]:
                             expected="a label of the catalog",
                             hint="ingest labels first, or set it to null")  # fmt: skip
     ids = sorted(by_id)
-    rng = derive_rng(workspace.config.seed, "bank", "images")
-    return [by_id[ids[i]] for i in np.sort(rng.choice(len(ids), min(BANK_IMAGES, len(ids)), replace=False))]
+    return [by_id[ids[i]] for i in derive_rng(workspace.config.seed, "bank", "images").permutation(len(ids))]
 
 
-def _read_patches(workspace: Workspace, rows: Sequence[ImageRow]) -> npt.NDArray[np.float32] | None:
-    """Return the raw patches of the images that can be read, (n, m, c)."""
+def _read_patches(
+    workspace: Workspace, rows: Sequence[ImageRow]
+) -> tuple[npt.NDArray[np.float32] | None, list[Quarantined]]:
+    """Return the raw patches (n, m, c) of the images that can be read, None without any, and the others."""
     settings = workspace.config.embedding
     backbone = open_patches(settings)
     paths = [Path(row.path) for row in rows]
     max_pixels = round(workspace.config.ingest.max_megapixels * 1e6)
+    found, failed = [], []
     batches = embed_images(backbone, paths, decode_threads=settings.decode_threads, max_pixels=max_pixels)
     with contextlib.closing(batches):
-        found = [batch.vectors for batch in batches if len(batch.vectors)]
-    if not found:
-        return None
+        for batch in batches:
+            found += [batch.vectors] if len(batch.vectors) else []
+            failed += [Quarantined(str(paths[i]), "unreadable", message) for i, message in batch.failed]
     read_out = backbone.read_out
     assert isinstance(read_out, RawReadOut)
-    return np.concatenate(found).astype(np.float32).reshape(-1, read_out.n_patches, read_out.channels)
+    if not found:
+        return None, failed
+    return np.concatenate(found).astype(np.float32).reshape(-1, read_out.n_patches, read_out.channels), failed

@@ -44,9 +44,10 @@ def embed(workspace: Workspace, rows: Sequence[ImageRow]) -> EmbedSummary:
     Raises:
         ConfigError, DataError, UnreachableError: from open_backbone; the disk is full.
     """
-    if rows:
-        ensure_bank(workspace, rows)
+    broken = ensure_bank(workspace, rows) if rows else ()
     store = open_store(workspace)
+    if broken:
+        return EmbedSummary(0, 0, broken, 0.0, 0.0, store.key, store.dim)
     for name in store.mend():
         _LOG.warning("%s/%s was damaged and is set aside; its images are embedded again", store.folder, name)
     todo = [rows[i] for i in store.missing([row.image_id for row in rows])]

@@ -121,11 +121,27 @@ def test_a_large_image_is_cut(tmp_path: Path) -> None:
 
 def test_no_image_that_can_be_read(workspace: Workspace, tmp_path: Path) -> None:
     rows = write_rows(tmp_path / "images", 3)
+    ingest(workspace, str(tmp_path / "images"))
     for row in rows:
         Path(row.path).write_bytes(b"")
-    with pytest.raises(DataError, match="no image for the bank of patches could be read; found 3 tried"):
-        embed(workspace, rows)
+    summary = embed(workspace, rows)
+    assert (summary.n_new, {item.path for item in summary.failed}) == (0, {row.path for row in rows})
     assert not bank_path(workspace).exists()
+    with Catalog.open(workspace.catalog_path) as catalog:
+        catalog.add_labels([Label(row.image_id, "free", "test") for row in rows])
+    with pytest.raises(DataError, match="no image with the label of good ones could be read"):
+        embed(reopen(workspace, "embedding.good=free"), rows)
+
+
+def test_a_bank_of_the_few_that_can_be_read(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bank_pipeline, "BANK_IMAGES", 2)
+    rows = write_rows(tmp_path / "images", 9)
+    for row in rows[:8]:
+        Path(row.path).unlink()
+    summary = embed(workspace, rows)
+    assert (summary.n_new, len(summary.failed)) == (1, 8)
 
 
 def test_some_that_cannot_are_left_out_of_the_bank(workspace: Workspace, tmp_path: Path) -> None:

@@ -22,7 +22,13 @@ from activesel.workspace import Workspace, create_workspace
 from tests.embedding import tiny_backbone
 
 ROOT = Path(__file__).resolve().parents[2]
-SETTINGS = ("embedding.backbone=tiny", "embedding.batch_size=4", "embedding.shard_rows=10", "embedding.device=cpu")
+SETTINGS = (
+    "embedding.backbone=tiny",
+    "embedding.batch_size=4",
+    "embedding.shard_rows=10",
+    "embedding.device=cpu",
+    "embedding.pooling=plain",
+)  # fmt: skip - the other pooling has tests/pipelines/test_bank.py
 
 
 def write_rows(folder: Path, number: int) -> list[ImageRow]:
