@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-DIM = 1280  # of the default backbone
+DIM = 1280  # of the default backbone with plain pooling
 RANK = 48  # directions that the made vectors vary in
 SHARD_ROWS = 2048  # embedding.shard_rows
 N_CLASSES = 6

@@ -5,7 +5,7 @@
 
 Magnetic tiles: the same tile appears up to 29 times, and labels.csv says which (neardup_group). Solar cells: each cell
 was photographed once, so whatever is grouped merely looks alike. Left out: images that a cap of one per group would
-leave out; for the cells, all of them wrongly. Plain: connected components without the limit to a centre.
+leave out; for the cells, all of them wrongly. No limit: connected components without the limit to a centre.
 Vectors: the default backbone's, unit length, whole and in their 256 leading directions.
 """
 
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def print_table(tile_graph: KnnGraph, truth: IntArray, cell_graph: KnnGraph) -> None:
-    print("| similarity | precision | recall | F1 | largest | left out | plain: F1 | largest ", end="")
+    print("| similarity | precision | recall | F1 | largest | left out | no limit: F1 | largest ", end="")
     print("| cells: largest | left out |\n|---|---|---|---|---|---|---|---|---|---|")
     singles = np.arange(len(cell_graph.neighbours))
     for similarity in SIMILARITIES:
