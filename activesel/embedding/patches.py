@@ -39,10 +39,15 @@ def find_sites(network: PixelNetwork, name: str) -> Sites:
         ConfigError: the network has no maps, as transformers have none.
     """
     shapes: list[tuple[str, tuple[int, ...]]] = []
+    ends_in_maps = False
 
     def watch(at: str, module: nn.Module) -> RemovableHandle:
         def note(_module: nn.Module, _inputs: object, out: object) -> None:
-            if isinstance(out, Tensor) and out.ndim == 4 and min(out.shape[2:]) > 1:
+            nonlocal ends_in_maps
+            if not isinstance(out, Tensor) or out[0].numel() == max(out.shape[1:]):
+                return  # a vector, whatever its shape
+            ends_in_maps = _is_map(out, network)  # tokens of transformers are none, nor channels-last ones
+            if ends_in_maps:
                 shapes.append((at, tuple(out.shape)))
 
         return module.register_forward_hook(note)
@@ -58,11 +63,19 @@ def find_sites(network: PixelNetwork, name: str) -> Sites:
             handle.remove()
     least = (-(-network.height_px // STRIDE), -(-network.width_px // STRIDE))
     fine = [(at, shape) for at, shape in shapes if shape[2] >= least[0] and shape[3] >= least[1]]
-    if not fine:
+    if not fine or not ends_in_maps:
         raise ConfigError("this backbone has no maps to pool patches from", where="embedding.pooling", found=repr(name),
                           expected="a convolutional network", hint="set embedding.pooling=plain")  # fmt: skip
     (middle, (_, channels, rows, columns)), (last, (_, depth, *_)) = fine[-1], shapes[-1]
     return Sites(middle, last, rows, columns, channels, depth)
+
+
+def _is_map(out: Tensor, network: PixelNetwork) -> bool:
+    """Tell whether this is (b, channels, rows, columns), as many rows to columns as the input has pixels."""
+    if out.ndim != 4 or min(out.shape[2:]) < 2:
+        return False
+    rows, columns = out.shape[2:]
+    return abs(rows * network.width_px - columns * network.height_px) <= max(network.width_px, network.height_px)
 
 
 class PatchNetwork(nn.Module):

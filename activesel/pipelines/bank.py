@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from activesel.catalog import Catalog
-from activesel.embedding import backbone_key, embed_images
+from activesel.embedding import Backbone, backbone_key, embed_images
 from activesel.embedding.backbone import open_patches
 from activesel.embedding.banks import BANK_IMAGES, bank_bytes, fit_bank
 from activesel.embedding.readout import RawReadOut
@@ -22,6 +22,8 @@ from activesel.seeds import derive_rng
 from activesel.workspace import Workspace, write_atomic
 
 _LOG = logging.getLogger(__name__)
+
+MOST_NUMBERS = 1 << 25  # in the patches that a bank is made from; networks with large maps read fewer images
 
 
 def bank_path(workspace: Workspace) -> Path:
@@ -51,9 +53,10 @@ def ensure_bank(workspace: Workspace, rows: Sequence[ImageRow]) -> tuple[Quarant
     if workspace.config.embedding.pooling == "plain" or path.exists():
         return ()
     order, failed = _draw(workspace, rows), []
-    for start in range(0, len(order), BANK_IMAGES):
-        chosen = order[start : start + BANK_IMAGES]
-        patches, broken = _read_patches(workspace, chosen)
+    reader = open_patches(workspace.config.embedding)
+    step = min(BANK_IMAGES, max(1, MOST_NUMBERS // reader.dim))
+    for start in range(0, len(order), step):
+        patches, broken = _read_patches(workspace, reader, order[start : start + step])
         if patches is not None:
             write_atomic(path, bank_bytes(fit_bank(patches, derive_rng(workspace.config.seed, "bank", "patches"))))
             _LOG.info("made a bank of patches from %d images: %s", len(patches), path)
@@ -84,20 +87,18 @@ def _draw(workspace: Workspace, rows: Sequence[ImageRow]) -> list[ImageRow]:
 
 
 def _read_patches(
-    workspace: Workspace, rows: Sequence[ImageRow]
+    workspace: Workspace, reader: Backbone, rows: Sequence[ImageRow]
 ) -> tuple[npt.NDArray[np.float32] | None, list[Quarantined]]:
     """Return the raw patches (n, m, c) of the images that can be read, None without any, and the others."""
-    settings = workspace.config.embedding
-    backbone = open_patches(settings)
+    threads, max_pixels = workspace.config.embedding.decode_threads, round(workspace.config.ingest.max_megapixels * 1e6)
     paths = [Path(row.path) for row in rows]
-    max_pixels = round(workspace.config.ingest.max_megapixels * 1e6)
     found, failed = [], []
-    batches = embed_images(backbone, paths, decode_threads=settings.decode_threads, max_pixels=max_pixels)
+    batches = embed_images(reader, paths, decode_threads=threads, max_pixels=max_pixels)
     with contextlib.closing(batches):
         for batch in batches:
             found += [batch.vectors] if len(batch.vectors) else []
             failed += [Quarantined(str(paths[i]), "unreadable", message) for i, message in batch.failed]
-    read_out = backbone.read_out
+    read_out = reader.read_out
     assert isinstance(read_out, RawReadOut)
     if not found:
         return None, failed

@@ -173,6 +173,13 @@ def test_what_cannot_be_pooled_is_told(settings: Settings, tmp_path: Path) -> No
         open_backbone(other, bank)
 
 
+def test_a_network_without_maps_is_told(settings: Settings, tmp_path: Path) -> None:
+    weights = timm_weights(tmp_path / "w.pt", name="test_vit")
+    config = settings("timm:test_vit", checkpoint=str(weights), pooling="defect-aware")
+    with pytest.raises(ConfigError, match=r"no maps to pool patches from.*set embedding.pooling=plain"):
+        open_patches(config)
+
+
 def write_texture(path: Path, side: int, seed: int, defect: tuple[int, int, int] | None = None) -> Path:
     """Write a brushed surface; defect: x, y of the middle of a dark pit and its diameter, in pixels."""
     rng = np.random.default_rng(seed)

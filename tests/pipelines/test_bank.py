@@ -14,6 +14,7 @@ import pytest
 
 from activesel.catalog import Catalog
 from activesel.config import load_config
+from activesel.embedding import Backbone
 from activesel.embedding.banks import read_bank
 from activesel.embedding.novelty_map import ODD_FROM
 from activesel.errors import DataError
@@ -178,9 +179,9 @@ def test_only_good_images_make_the_bank(tmp_path: Path, monkeypatch: pytest.Monk
     seen: list[str] = []
     read = bank_pipeline._read_patches
 
-    def spy(workspace: Workspace, rows: list[ImageRow]) -> object:
+    def spy(workspace: Workspace, reader: Backbone, rows: list[ImageRow]) -> object:
         seen.extend(ids_of(rows))
-        return read(workspace, rows)
+        return read(workspace, reader, rows)
 
     monkeypatch.setattr(bank_pipeline, "_read_patches", spy)
     assert embed(workspace, rows[6:]).n_new == 6, "they need not be among the images to embed"
