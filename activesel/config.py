@@ -33,6 +33,9 @@ class EmbeddingConfig(_Section):
     device: str = Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     decode_threads: int = Field(ge=0, le=1024)
     shard_rows: int = Field(ge=1, le=1_000_000)
+    pooling: Literal["plain", "defect-aware"]
+    good: str | None
+    tiles: int = Field(ge=0, le=256)
 
 
 class DuplicatesConfig(_Section):

@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], help="a setting, as on the command line")
     options = parser.parse_args()
 
-    config = load_config(None, options.set).embedding
+    config = load_config(None, ["embedding.pooling=plain", *options.set]).embedding  # other pooling needs a bank
     backbone = open_backbone(config)
     threads = config.decode_threads or count_cores()
     with tempfile.TemporaryDirectory() as scratch:

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-DIM = 1280  # of the default backbone
+DIM = 1280  # of the default backbone with plain pooling
 RANK = 48  # directions that the made vectors vary in
 SHARD_ROWS = 2048  # embedding.shard_rows
 N_CLASSES = 6
@@ -87,7 +87,7 @@ def fill_vectors(folder: Path, key: str, first: int, ids: list[str]) -> None:
 
 
 def add_images(root: Path, first: int, last: int) -> None:
-    from activesel.pipelines.embed import vectors_key
+    from activesel.pipelines.bank import vectors_key
     from activesel.workspace import create_workspace
 
     workspace = create_workspace(root)

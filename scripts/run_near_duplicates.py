@@ -1,11 +1,11 @@
 """How well near-duplicate groups match the truth, per similarity; docs/near_duplicates.md holds its output.
 
     python scripts/run_near_duplicates.py                    magnetic tiles of $ACTIVESEL_DATA and the elpv cells
-    python scripts/run_near_duplicates.py --neighbours 64
+    python scripts/run_near_duplicates.py --neighbours 64 --pooling plain
 
 Magnetic tiles: the same tile appears up to 29 times, and labels.csv says which (neardup_group). Solar cells: each cell
 was photographed once, so whatever is grouped merely looks alike. Left out: images that a cap of one per group would
-leave out; for the cells, all of them wrongly. Plain: connected components without the limit to a centre.
+leave out; for the cells, all of them wrongly. No limit: connected components without the limit to a centre.
 Vectors: the default backbone's, unit length, whole and in their 256 leading directions.
 """
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import csv
 import os
+import tempfile
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,14 +25,14 @@ from scipy.sparse.csgraph import connected_components
 
 from activesel.config import load_config
 from activesel.duplicates import group_near_duplicates, link_near_duplicates
-from activesel.embedding import embed_images, open_backbone
 from activesel.index import knn_graph
+from activesel.pipelines.embed import embed, load_vectors
 from activesel.projection import reduce_dimensions
-from activesel.records import FloatArray, IntArray, KnnGraph
+from activesel.records import FloatArray, ImageRow, IntArray, KnnGraph
 from activesel.vectors import check_vectors
+from activesel.workspace import create_workspace
 
 SIMILARITIES = (0.90, 0.93, 0.95, 0.96, 0.97, 0.975, 0.98, 0.985, 0.99, 0.995)
-MAX_PIXELS = 1_000_000
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -52,10 +53,11 @@ class Agreement:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--neighbours", type=int, default=32)
+    parser.add_argument("--pooling", choices=("plain", "defect-aware"), default=load_config().embedding.pooling)
     args = parser.parse_args()
     data = Path(os.environ.get("ACTIVESEL_DATA", ROOT.parent / "shared" / "data"))
     tiles, truth = read_tiles(data / "magnetic_tile")
-    tile_vectors, cell_vectors = embed(tiles), embed(find_cells())
+    tile_vectors, cell_vectors = embed_all(tiles, args.pooling), embed_all(find_cells(), args.pooling)
     for components in (0, 256):
         tile_graph = knn_graph(reduce_dimensions(tile_vectors, components), args.neighbours)
         cell_graph = knn_graph(reduce_dimensions(cell_vectors, components), args.neighbours)
@@ -65,7 +67,7 @@ def main() -> None:
 
 
 def print_table(tile_graph: KnnGraph, truth: IntArray, cell_graph: KnnGraph) -> None:
-    print("| similarity | precision | recall | F1 | largest | left out | plain: F1 | largest ", end="")
+    print("| similarity | precision | recall | F1 | largest | left out | no limit: F1 | largest ", end="")
     print("| cells: largest | left out |\n|---|---|---|---|---|---|---|---|---|---|")
     singles = np.arange(len(cell_graph.neighbours))
     for similarity in SIMILARITIES:
@@ -109,12 +111,13 @@ def find_cells() -> list[Path]:
     return sorted((Path(spec.origin).parent / "data" / "images").glob("*.png"))
 
 
-def embed(paths: list[Path]) -> FloatArray:
-    backbone = open_backbone(load_config().embedding)
-    vectors = np.zeros((len(paths), backbone.dim), np.float16)
-    for batch in embed_images(backbone, paths, max_pixels=MAX_PIXELS):
-        vectors[batch.rows] = batch.vectors
-    return check_vectors(vectors, "vectors")
+def embed_all(paths: list[Path], pooling: str) -> FloatArray:
+    """Return unit rows as a workspace of these images has them."""
+    rows = [ImageRow(f"{i:032x}", str(path), 0, 0, "") for i, path in enumerate(paths)]
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = create_workspace(Path(folder), (f"embedding.pooling={pooling}",))
+        embed(workspace, rows)
+        return check_vectors(load_vectors(workspace, [row.image_id for row in rows]), "vectors")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from activesel.errors import DataError
-from activesel.images import CheckedImage, check_image, content_id, decode_rgb, thumbnail_jpeg
+from activesel.images import CheckedImage, check_image, content_id, crop_jpeg, decode_rgb, thumbnail_jpeg
 from activesel.records import Quarantined
 
 LIMITS = {"max_pixels": 1_000_000, "max_bytes": 10_000_000}
@@ -211,6 +211,41 @@ def test_thumbnail_keeps_shape_and_colours(tmp_path: Path) -> None:
     assert (thumbnail.format, thumbnail.size) == ("JPEG", (50, 25))
     assert np.abs(np.asarray(thumbnail).astype(int) - smooth_colour(25, 50)).mean() < 8
     assert Image.open(BytesIO(thumbnail_jpeg(path, longest_px=999, max_pixels=10**6))).size == (200, 100)
+
+
+def is_orange(jpeg: bytes) -> npt.NDArray[np.bool_]:
+    pixels = np.asarray(Image.open(BytesIO(jpeg))).astype(int)
+    return np.asarray((pixels[..., 0] > 150) & (pixels[..., 2] < 90), dtype=bool)
+
+
+def test_a_box_is_outlined_where_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "grey.png"
+    Image.fromarray(np.full((100, 200), 120, np.uint8)).save(path)
+    assert not is_orange(thumbnail_jpeg(path, longest_px=200, max_pixels=10**6)).any()
+    rows, columns = np.nonzero(
+        is_orange(thumbnail_jpeg(path, longest_px=200, max_pixels=10**6, box=(0.5, 0.2, 0.6, 0.5)))
+    )
+    assert (columns.min(), columns.max(), rows.min(), rows.max()) == pytest.approx((100, 119, 20, 50), abs=3)
+
+
+def test_a_crop_shows_the_box_and_what_is_around_it(tmp_path: Path) -> None:
+    path = tmp_path / "dot.png"
+    pixels = np.full((400, 400), 200, np.uint8)
+    pixels[300:310, 100:110] = 0
+    Image.fromarray(pixels).save(path)
+    content = crop_jpeg(path, (0.2, 0.7, 0.3, 0.8), longest_px=160, max_pixels=10**6)
+    assert content is not None
+    crop = np.asarray(Image.open(BytesIO(content)))
+    assert crop.shape == (160, 160, 3), "enlarged: 80 pixels of the image"
+    rows, columns = np.nonzero(crop.max(axis=2) < 60)
+    assert (rows.mean(), columns.mean()) == pytest.approx((90, 90), abs=3), "pixel 305 of rows that start at 260, twice"
+    inside = is_orange(content)
+    assert inside[:, 38:43].any()
+    assert not inside[:, :35].any()
+    at_rim = crop_jpeg(path, (0.95, 0.0, 1.0, 0.02), longest_px=160, max_pixels=10**6)
+    assert at_rim is not None
+    assert Image.open(BytesIO(at_rim)).size[0] == 160
+    assert crop_jpeg(path, (0.1, 0.1, 0.9, 0.9), longest_px=160, max_pixels=10**6) is None, "nothing to enlarge"
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from activesel.config import EmbeddingConfig
+from activesel.embedding.banks import bank_digest, read_bank
 from activesel.embedding.checkpoints import weights_digest
+from activesel.embedding.readout import RawReadOut, ReadOut
 from activesel.embedding.registry import Preprocess, Recipe, find_recipe
-from activesel.errors import ConfigError
+from activesel.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import torch
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 # Raised when the same file and weights would give other vectors, so that old and new ones never mix in a store.
 PREPROCESS_VERSION = 1
+# The same for defect-aware pooling: layers, weights, shares.
+POOLING_VERSION = 1
 # On a CPU small batches keep the activations in cache: measured in docs/embedding.md. A GPU wants many.
 AUTO_BATCH = {"cpu": 8, "cuda": 128}
 
@@ -28,7 +32,8 @@ class Backbone:
     """A network that is ready to embed.
 
     key: names backbone, weights and preprocessing; the same key means comparable vectors. dim: d.
-    module: (b, 3, h, w) uint8 on ``device`` -> (b, d) float32 pooled features, normalisation included.
+    module: (b, 3, h, w) uint8 on ``device`` -> (b, d) float32 pooled features, normalisation included; with a
+    ``read_out``, (b, read_out.width), which it turns into vectors. most_tiles: of a large image, 0 = only the whole.
     """
 
     key: str
@@ -38,26 +43,73 @@ class Backbone:
     device: torch.device
     dtype: torch.dtype
     batch_size: int
+    read_out: ReadOut | RawReadOut | None = None
+    most_tiles: int = 0
 
 
-def backbone_key(config: EmbeddingConfig) -> str:
+def backbone_key(config: EmbeddingConfig, bank: Path | None = None) -> str:
     """Return the folder name of this backbone's vectors; reads the weights' bytes, builds no network.
+
+    bank: the file of the bank of patches, which names defect-aware vectors by its content; it need not exist yet.
 
     Precision and device are not part of it: float32 and bfloat16 vectors of one image agree to cosine > 0.99.
 
     Raises:
         ConfigError: unknown backbone, or no weights for it.
     """
-    return _key_of(config, _recipe_of(config))
+    plain = _key_of(config, _recipe_of(config))
+    if config.pooling == "plain" or bank is None:
+        return plain
+    identity = f"{plain}\n{POOLING_VERSION}\n{config.tiles}\n{bank_digest(bank)}"
+    return f"{plain}-defect-aware-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
-def open_backbone(config: EmbeddingConfig) -> Backbone:
+def open_backbone(config: EmbeddingConfig, bank: Path | None = None) -> Backbone:
     """Build the network, put it on its device in its precision, and find its width by a dry run.
+
+    bank: the file of the bank of patches, which defect-aware pooling asks for.
 
     Raises:
         ConfigError: unknown backbone, no weights, no such device, a network that gives no vectors.
         DataError: weights that are damaged or do not fit. UnreachableError: weights to fetch that cannot be.
     """
+    plain = _open_plain(config)
+    if config.pooling == "plain":
+        return plain
+    if bank is None:
+        raise ConfigError("defect-aware pooling needs a bank of patches", where="embedding.pooling",
+                          hint="embed in a workspace, which makes one, or set embedding.pooling=plain")  # fmt: skip
+    from activesel.embedding.patches import DefectAware, open_patch_network
+
+    patches, kept = open_patch_network(plain.module, config.backbone), read_bank(bank)
+    sites = patches.sites
+    if (kept.patches.shape[1], len(kept.usual)) != (sites.channels, sites.rows * sites.columns):
+        raise DataError("the bank of patches is another network's", where=str(bank),
+                        found=f"{len(kept.usual)} places of {kept.patches.shape[1]} channels",
+                        expected=f"{sites.rows * sites.columns} of {sites.channels}",
+                        hint="delete it and run `activesel embed`")  # fmt: skip
+    read_out = ReadOut(plain.dim, sites.depth, sites.channels, sites.rows, sites.columns)
+    module = DefectAware(patches, kept).eval()
+    return replace(plain, key=backbone_key(config, bank), dim=read_out.vector_dim, module=module,
+                   read_out=read_out, most_tiles=config.tiles)  # fmt: skip
+
+
+def open_patches(config: EmbeddingConfig) -> Backbone:
+    """Return a network whose "vectors" are raw patches, (b, m * c) row by row: what a bank is made from.
+
+    Raises:
+        ConfigError, DataError, UnreachableError: as open_backbone; a network without maps.
+    """
+    from activesel.embedding.patches import RawPatches, open_patch_network
+
+    plain = _open_plain(config)
+    patches = open_patch_network(plain.module, config.backbone)
+    read_out = RawReadOut(patches.sites.rows * patches.sites.columns, patches.sites.channels)
+    module = RawPatches(patches).eval()
+    return replace(plain, dim=read_out.width, module=module, read_out=read_out, most_tiles=config.tiles)
+
+
+def _open_plain(config: EmbeddingConfig) -> Backbone:
     from activesel.embedding.network import PixelNetwork, fuse_batchnorm, infer_dim
 
     recipe = _recipe_of(config)

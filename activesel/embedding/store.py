@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from activesel.embedding.shards import Shard, open_shard, shard_bytes
+from activesel.embedding.shards import NOVELTY_COLUMNS, Shard, open_shard, shard_bytes
 from activesel.errors import DataError
 from activesel.ids import ID_BYTES, IdArray, find_ids, pack_ids, sort_ids, unpack_ids
 from activesel.workspace import write_atomic, write_json
@@ -36,7 +36,8 @@ class VectorStore:
     """The vectors of one backbone, by image id.
 
     folder/store.json              {"schema_version": 1, "key": ..., "dim": d}
-    folder/shard-000000.safetensors  tensors "vectors" (r, d) float16 and "ids" (r, 16) uint8, the id's bytes
+    folder/shard-000000.safetensors  tensors "vectors" (r, d) float16, "ids" (r, 16) uint8, the id's bytes,
+                                     and of defect-aware vectors "novelty" (r, 5) float32
 
     One writer at a time (the workspace's lock sees to it), any number of readers. An id's first shard counts.
     """
@@ -81,10 +82,10 @@ class VectorStore:
             os.replace(path, path.with_name(path.name + ".damaged"))  # noqa: PTH105
         return tuple(path.name for path in damaged)
 
-    def append(self, ids: Sequence[str], vectors: Half) -> None:
+    def append(self, ids: Sequence[str], vectors: Half, novelty: npt.NDArray[np.float32] | None = None) -> None:
         """Add one shard: it is there whole when this returns, and not at all if the process dies before.
 
-        ids: r strings of 32 hex digits. vectors: (r, d) float16.
+        ids: r strings of 32 hex digits. vectors: (r, d) float16. novelty: (r, 5) score and box, or none.
 
         Raises:
             DataError: the vectors have another d than the store's. UnreachableError: the disk is full.
@@ -94,7 +95,7 @@ class VectorStore:
         assert vectors.shape[0] == len(ids), f"{len(ids)} ids for vectors {vectors.shape}"
         self._agree_on_dim(int(vectors.shape[1]))
         path = self.folder / f"shard-{self._next_number():06d}.safetensors"
-        write_atomic(path, shard_bytes(pack_ids(ids), vectors))
+        write_atomic(path, shard_bytes(pack_ids(ids), vectors, novelty))
         self._shards = (*self._shards, open_shard(path))
         self._index = None  # made when it is asked for, not for every shard of a long run
 
@@ -126,6 +127,15 @@ class VectorStore:
                             hint="run `activesel embed`")  # fmt: skip
         for shard, rows, positions in self._by_shard(where):
             yield positions, shard.vectors()[rows]
+
+    def load_novelty(self, ids: Sequence[str] | IdArray) -> npt.NDArray[np.float32]:
+        """Return (n, 5): score and box (x0, y0, x1, y1 as shares of width and height); NaN where there is none."""
+        where = self._find(ids)
+        out = np.full((len(ids), NOVELTY_COLUMNS), np.nan, np.float32)
+        for shard, rows, positions in self._by_shard(where):
+            if shard.novelty is not None:
+                out[positions] = shard.novelty[rows]
+        return out
 
     def _by_shard(self, where: npt.NDArray[np.int64]) -> Iterator[tuple[Shard, Any, Any]]:
         """Yield each shard with its rows wanted, ascending, and their positions in the result."""

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from activesel.embedding.novelty_map import Novelty
 from activesel.embedding.registry import Preprocess
+from activesel.embedding.tiles import Tile, plan_tiles
 from activesel.errors import DataError
 from activesel.images import decode_rgb
 
@@ -34,12 +36,13 @@ class EmbeddedBatch:
     """What became of one batch of paths.
 
     rows: (k,) positions in the paths given, in order. vectors: (k, d) float16, as the backbone gives them, not unit.
-    failed: position and message of each file that no longer decodes.
+    failed: position and message of each file that no longer decodes. novelty: (k,) of defect-aware pooling, or empty.
     """
 
     rows: npt.NDArray[np.int64]
     vectors: npt.NDArray[np.float16]
     failed: tuple[tuple[int, str], ...]
+    novelty: tuple[Novelty, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,8 @@ def _embed_batch(line: _Line, start: int, paths: Sequence[Path]) -> EmbeddedBatc
     """Decode into a free buffer, run the network on all of it, keep the rows that decoded."""
     from activesel.embedding.forward import to_half
 
+    if line.forward.backbone.read_out is not None:
+        return _embed_tiled(line, start, paths)
     pixels = line.buffers.get()
     try:
         errors = _decode_batch(line, pixels, paths)
@@ -153,6 +158,45 @@ def _embed_batch(line: _Line, start: int, paths: Sequence[Path]) -> EmbeddedBatc
     good = np.flatnonzero([error is None for error in errors])
     failed = tuple((start + i, error) for i, error in enumerate(errors) if error is not None)
     return EmbeddedBatch(start + good.astype(np.int64), to_half(vectors[good]), failed)
+
+
+def _embed_tiled(line: _Line, start: int, paths: Sequence[Path]) -> EmbeddedBatch:
+    """Decode each image to as many tiles as it wants, run the network on all of them, read one vector per image."""
+    import torch
+
+    from activesel.embedding.forward import to_half
+
+    backbone = line.forward.backbone
+    read_out = backbone.read_out
+    assert read_out is not None
+    decode = functools.partial(decode_tiles, backbone=backbone, max_pixels=line.max_pixels)
+    images = list((map if line.decoders is None else line.decoders.map)(decode, paths))
+    good = [i for i, image in enumerate(images) if not isinstance(image, str)]
+    failed = tuple((start + i, image) for i, image in enumerate(images) if isinstance(image, str))
+    tiled = [image for image in images if not isinstance(image, str)]
+    vectors, novelty = np.empty((len(good), backbone.dim), np.float32), []
+    slots = line.forward(torch.cat([pixels for pixels, _ in tiled])) if tiled else vectors
+    at = 0
+    for row, (pixels, tiles) in enumerate(tiled):
+        vectors[row], found = read_out.read(slots[at : at + len(pixels)], tiles)
+        novelty += [found] if found is not None else []
+        at += len(pixels)
+    return EmbeddedBatch(start + np.array(good, np.int64), to_half(vectors), failed, tuple(novelty))
+
+
+def decode_tiles(path: Path, *, backbone: Backbone, max_pixels: int) -> tuple[Tensor, tuple[Tile, ...]] | str:
+    """Return the image's tiles (t, 3, h, w) uint8 and where they are in it, or what is wrong with the file."""
+    import torch
+
+    preprocess, most = backbone.preprocess, backbone.most_tiles
+    shortest = max(preprocess.height_px, preprocess.width_px)
+    try:
+        rgb = decode_rgb(path, max_pixels=max_pixels, at_least_px=None if most else shortest)
+    except DataError as error:
+        return str(error)
+    tiles = plan_tiles(rgb.shape[0], rgb.shape[1], shortest, most)
+    parts = [np.ascontiguousarray(rgb[tile.y0 : tile.y1, tile.x0 : tile.x1]) for tile in tiles]
+    return torch.stack([resize(part, preprocess) for part in parts]), tiles
 
 
 def _decode_batch(line: _Line, pixels: Tensor, paths: Sequence[Path]) -> list[str | None]:

@@ -13,6 +13,15 @@ Rules that hold for every function here:
 """
 
 from activesel.images.files import IMAGE_SUFFIXES
-from activesel.images.images import CheckedImage, check_image, content_id, decode_rgb, thumbnail_jpeg
+from activesel.images.images import Box, CheckedImage, check_image, content_id, crop_jpeg, decode_rgb, thumbnail_jpeg
 
-__all__ = ["IMAGE_SUFFIXES", "CheckedImage", "check_image", "content_id", "decode_rgb", "thumbnail_jpeg"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "Box",
+    "CheckedImage",
+    "check_image",
+    "content_id",
+    "crop_jpeg",
+    "decode_rgb",
+    "thumbnail_jpeg",
+]

@@ -15,6 +15,10 @@ _ID_DIGITS = 32
 _BYTES_PER_PIXEL = 16  # RGBA of 32-bit samples; a file needs more only for its metadata
 _METADATA_BYTES = 64 << 20
 
+Box = tuple[float, float, float, float]
+_OUTLINE_RGB = (255, 140, 0)
+_LEAST_MARGIN_PX = 8
+
 
 @dataclass(frozen=True)
 class CheckedImage:
@@ -63,21 +67,60 @@ def decode_rgb(path: Path, *, max_pixels: int, at_least_px: int | None = None) -
                         hint="run `activesel ingest` again to set it aside") from None  # fmt: skip
 
 
-def thumbnail_jpeg(path: Path, *, longest_px: int, max_pixels: int) -> bytes:
+def thumbnail_jpeg(path: Path, *, longest_px: int, max_pixels: int, box: Box | None = None) -> bytes:
     """Return a JPEG of the image whose longest side has at most ``longest_px`` pixels; a small image keeps its size.
+
+    box: outlined in it, x0, y0, x1, y1 as shares of the width and height, 0..1.
 
     Raises:
         DataError: as decode_rgb.
     """
-    import cv2
-
     rgb = decode_rgb(path, max_pixels=max_pixels, at_least_px=longest_px)
     height, width = rgb.shape[:2]
     scale = min(1.0, longest_px / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = rgb if scale == 1.0 else cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
-    encoded, jpeg = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])
-    assert encoded, f"no JPEG from {small.shape}"
+    return _draw_jpeg(rgb, (max(1, round(width * scale)), max(1, round(height * scale))), box)
+
+
+def crop_jpeg(path: Path, box: Box, *, longest_px: int, max_pixels: int) -> bytes | None:
+    """Return a JPEG of what is around the box, which is outlined, its longest side ``longest_px``, enlarged if need be.
+
+    box: as thumbnail_jpeg's. None where the crop would be more than half of the image each way: it shows nothing new.
+
+    Raises:
+        DataError: as decode_rgb.
+    """
+    rgb = decode_rgb(path, max_pixels=max_pixels)
+    height, width = rgb.shape[:2]
+    (x0, x1), (y0, y1) = _widen(box[0], box[2], width), _widen(box[1], box[3], height)
+    if 2 * (x1 - x0) > width and 2 * (y1 - y0) > height:
+        return None
+    scale = longest_px / max(x1 - x0, y1 - y0)
+    size = (max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale)))
+    inside = ((box[0] * width - x0) / (x1 - x0), (box[1] * height - y0) / (y1 - y0),
+              (box[2] * width - x0) / (x1 - x0), (box[3] * height - y0) / (y1 - y0))  # fmt: skip
+    return _draw_jpeg(rgb[y0:y1, x0:x1].copy(), size, inside)
+
+
+def _widen(start: float, end: float, side: int) -> tuple[int, int]:
+    """Return the first pixel and the end of a part (0..1) of a side with as much again around it."""
+    margin = max((end - start) / 2, _LEAST_MARGIN_PX / side)
+    first = min(side - 1, max(0, round((start - margin) * side)))
+    return first, min(side, max(first + 1, round((end + margin) * side)))
+
+
+def _draw_jpeg(rgb: Rgb, size: tuple[int, int], box: Box | None) -> bytes:
+    """Return the image at that width and height, with the box, if any, outlined."""
+    import cv2
+
+    height, width = rgb.shape[:2]
+    drawn = rgb
+    if size != (width, height):
+        drawn = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if size[0] <= width else cv2.INTER_LINEAR)
+    if box is not None:
+        corners = [round(share * (side - 1)) for share, side in zip(box, size * 2, strict=True)]
+        drawn = cv2.rectangle(drawn.copy(), corners[:2], corners[2:], _OUTLINE_RGB, max(1, max(size) // 100))
+    encoded, jpeg = cv2.imencode(".jpg", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])
+    assert encoded, f"no JPEG from {drawn.shape}"
     return bytes(jpeg)
 
 

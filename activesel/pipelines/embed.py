@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from activesel.catalog import Catalog, Images
-from activesel.embedding import Backbone, EmbeddedBatch, VectorStore, backbone_key, embed_images, open_backbone
+from activesel.embedding import Backbone, EmbeddedBatch, VectorStore, embed_images, open_backbone
 from activesel.errors import DataError
+from activesel.pipelines.bank import bank_path, ensure_bank, vectors_key
 from activesel.progress import Advance, show_progress
 from activesel.records import ImageRow, Quarantined
 from activesel.workspace import Workspace
@@ -43,14 +44,18 @@ def embed(workspace: Workspace, rows: Sequence[ImageRow]) -> EmbedSummary:
     Raises:
         ConfigError, DataError, UnreachableError: from open_backbone; the disk is full.
     """
+    broken = ensure_bank(workspace, rows) if rows else ()
     store = open_store(workspace)
+    if broken:
+        return EmbedSummary(0, 0, broken, 0.0, 0.0, store.key, store.dim)
     for name in store.mend():
         _LOG.warning("%s/%s was damaged and is set aside; its images are embedded again", store.folder, name)
     todo = [rows[i] for i in store.missing([row.image_id for row in rows])]
     todo = list({row.image_id: row for row in todo}.values())
     if not todo:
         return EmbedSummary(0, len(rows), (), 0.0, 0.0, store.key, store.dim)
-    backbone = open_backbone(workspace.config.embedding)
+    settings = workspace.config.embedding
+    backbone = open_backbone(settings, None if settings.pooling == "plain" else bank_path(workspace))
     started = time.perf_counter()
     with show_progress("embed", len(todo)) as advance:
         failed = _embed_into(store, backbone, workspace, todo, advance)
@@ -96,9 +101,12 @@ def load_vectors(workspace: Workspace, ids: Sequence[str]) -> npt.NDArray[np.flo
     return open_store(workspace).load(ids)
 
 
-def vectors_key(workspace: Workspace) -> str:
-    """Return what names the vectors that the settings ask for; other weights, another key."""
-    return backbone_key(workspace.config.embedding)
+def load_novelty(workspace: Workspace, ids: Sequence[str]) -> npt.NDArray[np.float32]:
+    """Return (n, 5): novelty score, then x0, y0, x1, y1 of its box as shares of width and height; NaN where unknown.
+
+    Higher = odder; in usual deviations of a patch's distance to the bank. Only defect-aware vectors come with it.
+    """
+    return open_store(workspace).load_novelty(ids)
 
 
 def open_store(workspace: Workspace) -> VectorStore:
@@ -137,15 +145,18 @@ class _OpenShard:
         self._shard_rows = shard_rows
         self._ids: list[str] = []
         self._vectors: list[npt.NDArray[np.float16]] = []
+        self._novelty: list[tuple[float, ...]] = []
 
     def add(self, ids: Sequence[str], batch: EmbeddedBatch) -> None:
         self._ids += ids
         self._vectors.append(batch.vectors)
+        self._novelty += [(found.score, *found.box) for found in batch.novelty]
         if len(self._ids) >= self._shard_rows:
             self.write()
 
     def write(self) -> None:
         if self._ids:
             ids, vectors = self._ids, np.concatenate(self._vectors)
-            self._ids, self._vectors = [], []
-            self._store.append(ids, vectors)
+            novelty = np.array(self._novelty, np.float32) if self._novelty else None
+            self._ids, self._vectors, self._novelty = [], [], []
+            self._store.append(ids, vectors, novelty)

@@ -16,7 +16,8 @@ from activesel.catalog import Catalog, Images
 from activesel.embedding.reduced import Directions
 from activesel.errors import DataError
 from activesel.ids import find_ids, join_ids, unpack_ids
-from activesel.pipelines.embed import embed_missing, open_store, vectors_key
+from activesel.pipelines.bank import vectors_key
+from activesel.pipelines.embed import embed_missing, open_store
 from activesel.pipelines.exemplars import find_exemplars, read_exemplars
 from activesel.pipelines.quotas import parse_quota, read_cost
 from activesel.pipelines.space import Space, forget_others, load_array_parts, open_space

@@ -22,7 +22,7 @@ _LOG = logging.getLogger(__name__)
 LONG_ROWS = 50_000
 LONG_S = 10.0
 MOST_PARTS = 4096
-UNREDUCED_WIDTH = 1280  # of the vectors of the default backbone
+UNREDUCED_WIDTH = 2672  # of the vectors of the default backbone and pooling
 
 
 def check_limits(request: Request, strategy: Strategy) -> None:

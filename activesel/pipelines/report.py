@@ -16,8 +16,10 @@ import yaml
 from pydantic import TypeAdapter
 
 from activesel.catalog import Catalog, Images, order_column
+from activesel.embedding import VectorStore
+from activesel.embedding.novelty_map import ODD_FROM
 from activesel.errors import DataError
-from activesel.images import thumbnail_jpeg
+from activesel.images import Box, crop_jpeg, thumbnail_jpeg
 from activesel.pipelines.batch import SCORES, BatchFile, PickRecord, pool_scores, read_batch
 from activesel.pipelines.choose import Chosen
 from activesel.pipelines.gather import Gathered
@@ -133,14 +135,15 @@ def _build(workspace: Workspace, batch: BatchFile, snapshot: Snapshot) -> Report
         quarantine = QuarantineList(catalog.quarantine_counts(), tuple(catalog.quarantined(MAX_QUARANTINED)))
         labels = catalog.labels_of(pick.image_id for pick in batch.picks)
     sample = snapshot.sample
+    thumbnail, odd_place = _thumbnailers(workspace, batch)
     return ReportData(
         _describe_run(batch, snapshot.source), tuple(_entry(pick, labels) for pick in batch.picks),
-        yaml.safe_dump(batch.config, sort_keys=False), _thumbnailer(workspace), _map(snapshot),
+        yaml.safe_dump(batch.config, sort_keys=False), thumbnail, _map(snapshot),
         Coverage(snapshot.radius, snapshot.near_known[sample],
                  snapshot.near_label[sample] if len(snapshot.labelled) else None),
         tuple(ScoreSample(name, values[sample], values[snapshot.picked], SCORES.get(name, ""))
               for name, values in snapshot.scores.items()),
-        snapshot.breakdowns, quarantine,
+        snapshot.breakdowns, quarantine, odd_place,
     )  # fmt: skip
 
 
@@ -168,16 +171,37 @@ def _entry(pick: PickRecord, labels: dict[str, str]) -> PickEntry:
     )  # fmt: skip
 
 
-def _thumbnailer(workspace: Workspace) -> Thumbnailer:
+def _thumbnailers(workspace: Workspace, batch: BatchFile) -> tuple[Thumbnailer, Thumbnailer]:
+    """Return what draws a pick, and what draws its odd place."""
     longest, pixels = workspace.config.report.thumbnail_px, round(workspace.config.ingest.max_megapixels * 1e6)
+    boxes = _odd_boxes(workspace, batch)
 
     def draw(pick: PickEntry) -> bytes | None:
         try:
-            return thumbnail_jpeg(Path(pick.path), longest_px=longest, max_pixels=pixels)
+            return thumbnail_jpeg(Path(pick.path), longest_px=longest, max_pixels=pixels, box=boxes.get(pick.image_id))
         except DataError:
             return None  # moved or broken since; the card says its path
 
-    return draw
+    def draw_odd(pick: PickEntry) -> bytes | None:
+        if pick.image_id not in boxes:
+            return None
+        try:
+            return crop_jpeg(Path(pick.path), boxes[pick.image_id], longest_px=longest, max_pixels=pixels)
+        except DataError:
+            return None
+
+    return draw, draw_odd
+
+
+def _odd_boxes(workspace: Workspace, batch: BatchFile) -> dict[str, Box]:
+    """Return where the picks are odd, those that are; only the vectors of defect-aware pooling know."""
+    name = batch.inputs.get("vectors", "")
+    if not name or not (workspace.vectors_dir / name / "store.json").is_file():
+        return {}
+    ids = [pick.image_id for pick in batch.picks]
+    rows = VectorStore(workspace.vectors_dir / name, name).load_novelty(ids).tolist()
+    return {image_id: (x0, y0, x1, y1) for image_id, (score, x0, y0, x1, y1) in zip(ids, rows, strict=True)
+            if score >= ODD_FROM}  # NaN is not  # fmt: skip
 
 
 def _map(snapshot: Snapshot) -> MapPoints:

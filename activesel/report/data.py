@@ -146,7 +146,10 @@ class QuarantineList:
 
 @dataclass(frozen=True)
 class ReportData:
-    """The whole report. What is None or empty leaves no trace on the page."""
+    """The whole report. What is None or empty leaves no trace on the page.
+
+    thumbnail: draws a pick. odd_place: draws the part of it that is least like the pool, enlarged.
+    """
 
     run: Run
     picks: tuple[PickEntry, ...]
@@ -157,3 +160,4 @@ class ReportData:
     scores: tuple[ScoreSample, ...] = ()
     breakdowns: tuple[Breakdown, ...] = ()
     quarantine: QuarantineList = QuarantineList()
+    odd_place: Thumbnailer = no_thumbnail

@@ -23,7 +23,8 @@ let selected = -1;  // index of the pick in the detail view
 
 const cardOf = picks.map(() => null);
 findAll("[data-i]").forEach((element) => { cardOf[Number(element.dataset.i)] = element; });
-const pictureOf = (i) => cardOf[i] && cardOf[i].querySelector("img");
+const picturesOf = (i) => cardOf[i] ? [...cardOf[i].querySelectorAll("img")] : [];  // the whole, its odd place
+const pictureOf = (i) => picturesOf(i)[0];
 const titleOf = (pick) => {
   const known = pick.label || pick.predicted;
   if (!known) return `Pick ${pick.rank}`;
@@ -265,9 +266,9 @@ function openDetail(i) {
   selected = i;
   cardOf[i].classList.add("selected");
   if (tip) tip.hidden = true;
-  const pick = picks[i], picture = pictureOf(i);
+  const pick = picks[i], pictures = picturesOf(i).map((picture) => Object.assign(make("img"), {src: picture.src, alt: picture.title || fileName(pick.path)}));
   find("#detail-title").textContent = titleOf(pick);
-  find("#detail-picture").replaceChildren(picture ? Object.assign(make("img"), {src: picture.src, alt: fileName(pick.path)}) : make("span", "no preview"));
+  find("#detail-picture").replaceChildren(...(pictures.length ? pictures : [make("span", "no preview")]));
   find("#detail-reason").textContent = pick.reason;
   const bars = make("ul", undefined, "bars");
   for (const [name, value] of Object.entries(pick.scores)) {

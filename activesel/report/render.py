@@ -38,11 +38,12 @@ IMAGE_TYPES = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/pn
 
 @dataclass(frozen=True)
 class Card:
-    """A pick with its picture as a data: URL, or None where there is none."""
+    """A pick with its picture and that of its odd place as data: URLs, or None where there is none."""
 
     index: int
     pick: PickEntry
     picture: str | None
+    odd_place: str | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def _environment() -> Environment:
 
 def _context(data: ReportData) -> dict[str, Any]:
     listed = data.picks[:MAX_PICKS]
-    cards, rows = _split_picks(listed, data.thumbnail)
+    cards, rows = _split_picks(listed, data.thumbnail, data.odd_place)
     layers: tuple[Layer, ...] = ()
     payload: dict[str, Any] | None = None
     if data.map is not None and len(data.map.xy):
@@ -106,16 +107,19 @@ def _context(data: ReportData) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _split_picks(picks: Sequence[PickEntry], thumbnail: Thumbnailer) -> tuple[list[Card], list[Card]]:
+def _split_picks(
+    picks: Sequence[PickEntry], thumbnail: Thumbnailer, odd_place: Thumbnailer
+) -> tuple[list[Card], list[Card]]:
     """Return the picks shown as cards, with pictures, and those listed in a table; without any picture, all of them."""
     cards: list[Card] = []
     spent = 0
     for index, pick in enumerate(picks[:MAX_PICTURES]):
         content = thumbnail(pick)
-        spent += len(content or b"")
+        odd = odd_place(pick) if content else None
+        spent += len(content or b"") + len(odd or b"")
         if spent > MAX_PICTURE_BYTES:
             break
-        cards.append(Card(index, pick, picture_url(content)))
+        cards.append(Card(index, pick, picture_url(content), picture_url(odd)))
     if not any(card.picture for card in cards):
         cards = []
     return cards, [Card(index, picks[index], None) for index in range(len(cards), len(picks))]

@@ -30,7 +30,7 @@ def write_images(folder: Path, number: int, *, seed: int = 0) -> list[Path]:
 @pytest.fixture
 def settings() -> Settings:
     def make(backbone: str = "tiny", **changes: object) -> EmbeddingConfig:
-        changes = {"batch_size": 4, "precision": "float32", "device": "cpu", "backbone": backbone, **changes}
-        return load_config().embedding.model_copy(update=changes)
+        usual = {"batch_size": 4, "precision": "float32", "device": "cpu", "backbone": backbone, "pooling": "plain"}
+        return load_config().embedding.model_copy(update=usual | changes)
 
     return make

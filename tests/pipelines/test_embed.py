@@ -15,13 +15,20 @@ import pytest
 
 from activesel.errors import DataError
 from activesel.pipelines import embed as embed_pipeline
-from activesel.pipelines.embed import embed, load_vectors, open_store, vectors_key
+from activesel.pipelines.bank import vectors_key
+from activesel.pipelines.embed import embed, load_vectors, open_store
 from activesel.records import ImageRow
 from activesel.workspace import Workspace, create_workspace
 from tests.embedding import tiny_backbone
 
 ROOT = Path(__file__).resolve().parents[2]
-SETTINGS = ("embedding.backbone=tiny", "embedding.batch_size=4", "embedding.shard_rows=10", "embedding.device=cpu")
+SETTINGS = (
+    "embedding.backbone=tiny",
+    "embedding.batch_size=4",
+    "embedding.shard_rows=10",
+    "embedding.device=cpu",
+    "embedding.pooling=plain",
+)  # fmt: skip - the other pooling has tests/pipelines/test_bank.py
 
 
 def write_rows(folder: Path, number: int) -> list[ImageRow]:

@@ -145,6 +145,13 @@ def test_one_unreadable_thumbnail_says_so() -> None:
     assert page.count("li", **{"class": "card"}) == 30
 
 
+def test_an_odd_place_is_beside_its_picture() -> None:
+    page = Page(render.render_report(make_report(odd_place=lambda pick: JPEG if pick.rank < 3 else None)))
+    assert page.count("img") == 32
+    assert page.count("div", **{"class": "picture two"}) == 2
+    assert page.count("img", title="the odd place, enlarged") == 2
+
+
 def test_five_thousand_picks_can_be_mailed(tmp_path: Path) -> None:
     asked: list[int] = []
 
