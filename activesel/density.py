@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from activesel.errors import DataError
-from activesel.records import FloatArray, KnnGraph
+from activesel.records import FloatArray, IntArray, KnnGraph
 from activesel.tensors import Rows
 
 REFERENCE_ROWS = 2048
@@ -47,24 +47,34 @@ def kernel_density(graph: KnnGraph, bandwidth: float) -> npt.NDArray[np.float32]
 
 
 def sample_density(
-    vectors: FloatArray, bandwidth: float, rng: np.random.Generator, device: str = "cpu"
-) -> npt.NDArray[np.float32]:
+    vectors: FloatArray, bandwidth: float, rng: np.random.Generator, device: str = "cpu",
+    reference: FloatArray | None = None,
+) -> npt.NDArray[np.float32]:  # fmt: skip
     """Return the mean kernel exp(-d^2 / bandwidth) between each row and a random sample: (n,), 0..1, higher = denser.
 
     The share of the pool that looks like each image. A crowd of 100,000 stands out from one of 100; groups that the
     sample misses do not show. The whole pool is the sample where it has no more than 2,048 rows.
-    vectors: (n, d) unit rows. Time O(n r d) for r = 2,048 sampled rows, in bfloat16: the mean is off by about 1 %.
+    vectors: (n, d) unit rows. reference: (r, d) unit rows to take for the sample, from wherever ``vectors`` are part of.
+    Time O(n r d) for r = 2,048 sampled rows, in bfloat16: the mean is off by about 1 %.
     """
     _check_bandwidth(bandwidth)
     n = len(vectors)
     rows = Rows(vectors, device)
-    anchors = rows.rough(np.sort(rng.choice(n, size=min(n, REFERENCE_ROWS), replace=False))).T
+    if reference is None:
+        anchors = rows.rough(sample_rows(n, rng)).T
+    else:
+        anchors = Rows(reference, device).rough(slice(None)).T
     density = np.empty(n, dtype=np.float32)
     for block in rows.blocks(PRODUCT_ROWS):
         cosine = (rows.rough(block) @ anchors).float()
         kernel = cosine.sub_(1.0).clamp_(max=0.0).mul_(2.0 / bandwidth).exp_()
         density[block] = kernel.mean(dim=1).cpu().numpy()
     return density
+
+
+def sample_rows(n: int, rng: np.random.Generator) -> IntArray:
+    """Return the rows, ascending, that stand for a pool of ``n`` where its density is estimated: 2,048 or all."""
+    return np.sort(rng.choice(n, size=min(n, REFERENCE_ROWS), replace=False))
 
 
 def pool_density(

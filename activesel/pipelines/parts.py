@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from activesel.density import sample_rows
 from activesel.duplicates import group_near_duplicates
 from activesel.index import knn_graph
 from activesel.journal import NoJournal
 from activesel.pipelines.caps import cap_groups
-from activesel.records import BoolArray, IntArray, Picks, Pool, Quota
+from activesel.records import BoolArray, FloatArray, IntArray, Picks, Pool, Quota
 from activesel.seeds import derive_rng, derive_seed
 from activesel.strategies import Strategy
 
@@ -69,6 +70,7 @@ def pick_in_parts(pool: Pool, rule: Rule, n_parts: int, map_parts: MapParts = ma
     ``pool`` is left aside; parts build their own.
     """
     parts = deal_rows(pool, n_parts, rule.seed)
+    pool = replace(pool, reference=_draw_reference(pool, rule.seed))
     union = _join(map_parts(partial(run_part, rule=rule), _cut(pool, parts)))
     sample = derive_rng(rule.seed, "parts-sample").choice(np.concatenate(parts), len(parts[0]), replace=False)
     picks = _pick_among(union, sample, pool, rule)
@@ -110,6 +112,11 @@ def _pick_among(union: Rows, sample: Rows, pool: Pool, rule: Rule) -> Picks:
         last = replace(last, pool=replace(last.pool, journal=pool.journal))
     picks = _pick(last, rule)
     return replace(picks, rows=last.rows[picks.rows])
+
+
+def _draw_reference(pool: Pool, seed: int) -> FloatArray:
+    """One sample for all parts: a density by another sample in each would not compare."""
+    return np.asarray(pool.vectors[sample_rows(pool.n, derive_rng(seed, "parts-reference"))])
 
 
 def _join(picked: Iterable[Rows]) -> Rows:

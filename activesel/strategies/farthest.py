@@ -48,7 +48,7 @@ def pick_unsure_and_far(
     that docs/label_efficiency.md judges them by.
     """
     unsure = np.maximum(tempered_margin(pool, temperature), LEAST_WEIGHT)
-    density = sample_density(pool.vectors, bandwidth, rng, pool.device)
+    density = sample_density(pool.vectors, bandwidth, rng, pool.device, pool.reference)
     return _farthest_first(pool, budget, rng, np.asarray(unsure**trust * density**density_power, dtype=np.float32))
 
 

@@ -11,7 +11,7 @@ from bench.pool import PoolSpec
 from bench.quality import needs_graph
 from bench.runner import Runner
 
-GROWTH_STRATEGIES = ("default", "k-center", "sparse-coverage")
+GROWTH_STRATEGIES = ("default", "k-center")
 BUILDS_GRAPH = "sparse-coverage"  # the one that is also run with the graph built on the way
 GROWTH_LIMIT_S = 7200.0  # asked for is that it finishes; ten minutes are for the peers
 PEER_PICKS = 2000

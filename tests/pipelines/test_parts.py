@@ -204,3 +204,17 @@ class _Counting:
 
     def advance(self, n_picks: int) -> None:
         self.n_picks += n_picks
+
+
+def test_all_parts_compare_densities_by_the_same_sample() -> None:
+    seen: list[FloatArray | None] = []
+
+    def watch(run: Callable[[Part], Any], parts: Iterable[Part]) -> list[Any]:
+        held = list(parts)
+        seen.extend(part.pool.reference for part in held)
+        return [run(part) for part in held]
+
+    pool = make_pool()
+    pick_in_parts(pool, Rule(find_strategy("default"), 20, neighbours=10), 4, watch)
+    assert len(seen) >= 8
+    assert all(one is not None and np.array_equal(one, np.asarray(pool.vectors)) for one in seen)
