@@ -54,16 +54,13 @@ def sample_density(
 
     The share of the pool that looks like each image. A crowd of 100,000 stands out from one of 100; groups that the
     sample misses do not show. The whole pool is the sample where it has no more than 2,048 rows.
-    vectors: (n, d) unit rows. reference: (r, d) unit rows to take for the sample, from wherever ``vectors`` are part of.
+    vectors: (n, d) unit rows. reference: (r, d) unit rows in the place of a sample of these.
     Time O(n r d) for r = 2,048 sampled rows, in bfloat16: the mean is off by about 1 %.
     """
     _check_bandwidth(bandwidth)
     n = len(vectors)
     rows = Rows(vectors, device)
-    if reference is None:
-        anchors = rows.rough(sample_rows(n, rng)).T
-    else:
-        anchors = Rows(reference, device).rough(slice(None)).T
+    anchors = (rows.rough(sample_rows(n, rng)) if reference is None else Rows(reference, device).rough(slice(None))).T
     density = np.empty(n, dtype=np.float32)
     for block in rows.blocks(PRODUCT_ROWS):
         cosine = (rows.rough(block) @ anchors).float()
