@@ -29,7 +29,7 @@ SAMPLE_ROWS = 20_000
 BLOCK_ROWS = 2000
 BANDWIDTH = 0.45  # of both densities
 COVERAGE_POWER, COVERAGE_TEMPERATURE = 1.15, 2.5  # of sparse-coverage
-DENSITY_POWER, TEMPERATURE, TRUST = 0.25, 2.0, 3.0  # of the default
+DENSITY_POWER, TEMPERATURE, TRUST = 0.25, 2.0, 2.0  # of the default
 
 Array = np.ndarray[Any, Any]
 

@@ -35,7 +35,7 @@ def pick_unsure_and_far(
     rng: np.random.Generator,
     *,
     temperature: float = 2.0,
-    trust: float = 3.0,
+    trust: float = 2.0,
     density_power: float = 0.25,
     bandwidth: float = 0.45,
 ) -> Picks:
