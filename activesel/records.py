@@ -88,6 +88,7 @@ class Pool:
     exemplars: (q, d) unit rows of a rare class to look for, or None.
     quotas: caps on near-duplicate groups, stations, classes. cost: (n,) > 0 or None; budget is then in cost.
     device: where products over the vectors are computed, "cpu" or "cuda". journal: where a strategy leaves its state.
+    counterexamples: (p,) labelled rows of other classes than the exemplars', or None where that is not known.
     reference: (r, d) unit rows that stand for the whole pool where these rows are a part of it, or None.
     """
 
@@ -104,6 +105,7 @@ class Pool:
     cost: FloatArray | None = None
     device: str = "cpu"
     journal: Journal = field(default_factory=NoJournal)
+    counterexamples: IntArray | None = None
     reference: FloatArray | None = None
 
     @property

@@ -93,9 +93,10 @@ def describe_run(args: argparse.Namespace) -> str:
         "Made by", "",
         f"    python scripts/run_label_efficiency.py --data {args.data} --work {args.work} --out {args.out}", "",
         f"{args.seeds} paired seeds; each halves the near-duplicate groups into a pool and a test half. Cold start, 8",
-        "batches of 20, 128 components, linear head tuned on the labels at hand ([benchmark.md](benchmark.md)). Area: mean",
-        "height of the curve of macro-F1, ± its 95 % t-interval. `ska:` is scikit-activeml, `mundig:` lightly-mundig, with",
-        "their own defaults; the rest is ours. **Bold**: the best, and all whose paired difference from it includes 0.",
+        "batches of 20, 128 components, linear head tuned on the labels at hand ([benchmark.md](benchmark.md)).",
+        "Area: mean height of the curve of macro-F1, ± its 95 % t-interval. `ska:` is scikit-activeml, `mundig:`",
+        "lightly-mundig, with their own defaults; the rest is ours. **Bold**: the best, and all whose paired",
+        "difference from it includes 0.",
     ])  # fmt: skip
 
 

@@ -49,6 +49,9 @@ def select(
         Path | None,
         typer.Option(metavar="PATH", help="More like these: an image, a folder, or a .txt of ids or paths."),
     ] = None,
+    focus: Annotated[
+        str | None, typer.Option(metavar="CLASS", help="More of this rare class, as labels or --exemplars show it.")
+    ] = None,
     where: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE[,VALUE]", help="Only images whose metadata say so.")
     ] = None,
@@ -84,16 +87,18 @@ def select(
     Examples:
       activesel select photos/ --budget 200 --labels labels.csv
       activesel select --budget 5000 --explore 0.05 --quota station=equal
-      activesel select --budget 50 --exemplars cracks/ --strategy exemplars
+      activesel select --budget 50 --focus crack --exemplars cracks/
     """
     from activesel.pipelines.select import SelectRequest
 
+    strategy = strategy or (None if focus is None else "focus")
     flags = {"selection.strategy": strategy, "selection.explore": explore, "selection.evaluation": evaluation,
              "selection.memory_limit": memory_limit, "duplicates.group_cap": group_cap, "seed": seed}  # fmt: skip
     overrides = [*(settings or ()), *_as_settings(flags), *_option_settings(option or ())]
     request = SelectRequest(
         budget, where=tuple(where or ()), quotas=tuple(quota or ()), cost=cost, predictions=predictions,
-        embeddings=embeddings, ids=ids, exemplars=exemplars, command=shlex.join(["activesel", *sys.argv[1:]]),
+        embeddings=embeddings, ids=ids, exemplars=exemplars, focus=focus,
+        command=shlex.join(["activesel", *sys.argv[1:]]),
     )  # fmt: skip
     if images is not None and workspace_dir is None:
         out = out or DEFAULT_OUT

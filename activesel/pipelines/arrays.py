@@ -17,7 +17,8 @@ from activesel.records import IntArray, KnnGraph, Picks, Quota
 from activesel.uncertainty import check_probs
 from activesel.vectors import check_vectors
 
-_AROUND = ("mc_probs", "uncertainty", "exemplars", "candidates", "held_out", "quotas", "cost", "near_duplicate",
+_AROUND = ("mc_probs", "uncertainty", "exemplars", "focus",
+           "candidates", "held_out", "quotas", "cost", "near_duplicate",
            "group_cap", "explore", "evaluation", "neighbours", "graph", "class_names", "device", "memory_limit",
            "partitions")  # fmt: skip
 
@@ -44,10 +45,10 @@ def select(
         strategy: a name of ``activesel strategies``.
         seed: same inputs and seed, same picks.
         options: the strategy's own options, and around any strategy: ``mc_probs`` (n, t, c) for BALD, ``exemplars``
-            (q, d) or row numbers (q,), ``candidates`` (n,) bool, ``cost`` (n,) > 0, ``quotas`` (Quota, ...),
-            ``near_duplicate`` (cosine) with ``group_cap``, ``explore`` and ``evaluation`` shares 0..1,
-            ``neighbours`` of the graph, ``class_names``; ``device`` ("auto", "cpu", "cuda:1"), ``memory_limit``
-            ("4GB") and ``partitions``: docs/planning.md.
+            (q, d) or row numbers (q,), ``focus`` (the class index that they show), ``candidates`` (n,) bool, ``cost``
+            (n,) > 0, ``quotas`` (Quota, ...), ``near_duplicate`` (cosine) with ``group_cap``, ``explore`` and
+            ``evaluation`` shares 0..1, ``neighbours`` of the graph, ``class_names``; ``device`` ("auto", "cpu",
+            "cuda:1"), ``memory_limit`` ("4GB") and ``partitions``: docs/planning.md.
 
     Returns:
         Picks: rows (b,) in the order of choosing, gain (b,), reasons (b,), propensity (b,), stands_for (n,), notes.
@@ -141,6 +142,7 @@ def _check_around(around: dict[str, Any], vectors: npt.NDArray[Any], n_classes: 
         "mc_probs": lambda values: _check_mc_probs(values, n),
         "uncertainty": lambda values: _check_uncertainty(values, n),
         "exemplars": lambda values: _check_exemplars(values, vectors),
+        "focus": lambda number: _check_focus(number, n_classes),
         "candidates": lambda values: _check_mask(values, n),
         "held_out": lambda values: check_rows(values, n, "held_out"),
         "cost": lambda values: _check_cost(values, n),
@@ -219,6 +221,13 @@ def _check_exemplars(values: npt.ArrayLike, vectors: npt.NDArray[Any]) -> npt.ND
         raise DataError("exemplars have another width than the vectors", found=str(checked.shape[1]),
                         expected=str(vectors.shape[1]))  # fmt: skip
     return checked
+
+
+def _check_focus(number: Any, n_classes: int) -> int:
+    """Return a class index; one that no label has yet is -1."""
+    if number != int(number) or number < 0:
+        raise DataError("focus is a class index", found=repr(number), expected="0..c-1")
+    return int(number) if number < n_classes else -1
 
 
 def _check_mask(values: npt.ArrayLike, n: int) -> npt.NDArray[np.bool_]:

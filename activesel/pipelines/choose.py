@@ -81,16 +81,29 @@ def _make_pool(request: Request, strategy: Strategy) -> tuple[Pool, list[str]]:
     uncertainty = request.uncertainty
     if uncertainty is None and probs is not None:
         uncertainty = score_margin(probs)
-    if request.exemplars is not None and "exemplars" not in strategy.needs | strategy.uses:
-        notes.append(f"the exemplars were not looked at: strategy {strategy.name} has no use for them, exemplars has")
+    exemplars, counterexamples = _look_for(request, labelled)
+    if exemplars is not None and "exemplars" not in strategy.needs | strategy.uses:
+        notes.append(f"the exemplars were not looked at: strategy {strategy.name} has no use for them, focus has")
     graph = request.graph
     if graph is None and wants_graph(request, strategy):
         graph = request.build_graph(
             request.vectors, request.neighbours, seed=derive_seed(request.seed, "graph") % 2**31, device=request.device
         )
     pool = Pool(request.vectors, labelled, candidates, request.classes, probs, mutual_information, uncertainty, graph,
-                request.exemplars, request.quotas, request.cost, request.device, request.journal)  # fmt: skip
+                exemplars, request.quotas, request.cost, request.device, request.journal, counterexamples)  # fmt: skip
     return pool, notes
+
+
+def _look_for(request: Request, labelled: IntArray) -> tuple[FloatArray | None, IntArray | None]:
+    """Return the exemplars, images labelled as the focus among them, and the rows that are labelled otherwise."""
+    if request.focus is None or request.classes is None:
+        return request.exemplars, None
+    rows = labelled if request.head_rows is None else request.head_rows
+    is_it = request.classes == request.focus
+    found = np.asarray(request.vectors[rows[is_it]])
+    if request.exemplars is not None:
+        found = np.concatenate((np.asarray(request.exemplars, found.dtype), found))
+    return found if len(found) else None, rows[~is_it]
 
 
 def _model(request: Request, strategy: Strategy) -> tuple[FloatArray | None, FloatArray | None, list[str]]:
@@ -133,7 +146,7 @@ def _head_seed(seed: int) -> int:
 _REMEDY = {
     "probs": "give labels of two classes or more, or --predictions",
     "mutual_information": "give --predictions with mc_probs, or labels of two classes or more without --predictions",
-    "exemplars": "give --exemplars",
+    "exemplars": "give --exemplars, or --focus with a class that has labels",
     "uncertainty": "give labels of two classes or more, or --predictions",
 }
 

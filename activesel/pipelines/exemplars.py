@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,18 @@ from activesel.workspace import Workspace
 
 _IMAGE_ID = re.compile(r"[0-9a-f]{32}")
 Wanted = tuple[str, ...] | list[ImageRow]  # ids of images of the pool, or files to embed
+
+
+def check_focus(focus: str | None, path: Path | None, label_names: Sequence[str]) -> None:
+    """Refuse a class that neither an image nor a label shows.
+
+    Raises:
+        DataError: as said.
+    """
+    if focus is not None and path is None and focus not in label_names:
+        known = ", ".join(dict.fromkeys(label_names)) or "no label"
+        raise DataError("no image is labelled so", where=f"--focus {focus}", found=known,
+                        hint="show what it looks like: --exemplars IMAGE, FOLDER or LIST")  # fmt: skip
 
 
 def find_exemplars(workspace: Workspace, path: Path, images: Images, *, own_vectors: bool) -> Wanted:

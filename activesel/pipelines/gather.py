@@ -18,7 +18,7 @@ from activesel.errors import DataError
 from activesel.ids import find_ids, join_ids, unpack_ids
 from activesel.pipelines.bank import vectors_key
 from activesel.pipelines.embed import embed_missing, open_store
-from activesel.pipelines.exemplars import find_exemplars, read_exemplars
+from activesel.pipelines.exemplars import check_focus, find_exemplars, read_exemplars
 from activesel.pipelines.quotas import parse_quota, read_cost
 from activesel.pipelines.space import Space, forget_others, load_array_parts, open_space
 from activesel.predictions import Predictions, read_embeddings, read_predictions
@@ -34,6 +34,7 @@ class SelectRequest:
     budget: how many images, or how much to spend where ``cost`` names a metadata column. source: only the images of
     this ingested source, None = all. where: "station=L1,L2", all must hold. quotas: "station=A:30,B:5-20",
     "station=equal", "class=crack:50". exemplars: an image, a folder of images, or a text file of ids or paths.
+    focus: the class that they show; images labelled so are exemplars, too.
     command: the shell command that repeats this batch.
     """
 
@@ -46,6 +47,7 @@ class SelectRequest:
     embeddings: Path | None = None
     ids: Path | None = None
     exemplars: Path | None = None
+    focus: str | None = None
     command: str = ""
 
 
@@ -101,6 +103,7 @@ def gather(workspace: Workspace, request: SelectRequest, lap: Callable[[str], No
     if not len(known.images):
         raise DataError("there are no images yet", where=str(workspace.root), hint="run `activesel ingest IMAGES`")
     check_metadata(known, request)  # this and what follows, before an hour of embedding
+    check_focus(request.focus, request.exemplars, known.label_names)
     predictions = _read_predictions(workspace, request, known.images)
     _class_names(known.label_names, predictions)
     wanted = None

@@ -100,12 +100,14 @@ def shape_of(request: Request, strategy: Strategy) -> PoolShape:
     graph: GraphOrigin = "none"
     if wants_graph(request, strategy):
         graph = "built" if request.graph is None else "given"
-    exemplars = request.exemplars
+    n_exemplars = 0 if request.exemplars is None else len(request.exemplars)
+    if request.focus is not None and request.classes is not None:
+        n_exemplars += int((request.classes == request.focus).sum())
     return PoolShape(
         n, d, int(min(n, max(1, n_picks))), request.vectors.dtype.itemsize, find_map(request.vectors) is not None,
         request.neighbours, 0 if request.labelled is None else len(request.labelled),
         _count_classes(request, strategy), request.probs is None and request.mc_probs is None,
-        0 if exemplars is None else len(exemplars), graph, wants_groups(request),
+        n_exemplars, graph, wants_groups(request),
         request.partitions if is_cut(request, strategy) else 1,
     )  # fmt: skip
 

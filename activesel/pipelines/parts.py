@@ -149,7 +149,7 @@ def _take(pool: Pool, number: int, rows: IntArray, candidates: BoolArray) -> Par
     cut["quotas"] = tuple(_cut_quota(quota, rows) for quota in pool.quotas)
     vectors, labelled = np.asarray(pool.vectors[rows]), np.searchsorted(rows, pool.labelled)
     part = replace(pool, vectors=vectors, labelled=labelled, candidates=candidates[rows], graph=None,
-                   journal=NoJournal(), **cut)  # fmt: skip
+                   counterexamples=None, journal=NoJournal(), **cut)  # fmt: skip
     return Part(number, rows.astype(np.int64), part)
 
 

@@ -31,6 +31,7 @@ class Request:
     mc_probs: FloatArray | None = None
     uncertainty: FloatArray | None = None  # (n,) from the boxes or pixels of a detector; else from probs
     exemplars: FloatArray | None = None
+    focus: int | None = None  # class index looked for, -1 where no label has it yet; None = the exemplars' is unknown
     candidates: BoolArray | None = None
     held_out: IntArray | None = None  # rows of earlier evaluation draws
     quotas: tuple[Quota, ...] = ()

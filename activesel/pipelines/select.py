@@ -22,6 +22,7 @@ from activesel.pipelines.checkpoint import keep_journal
 from activesel.pipelines.choose import choose, fit_probabilities
 from activesel.pipelines.clock import Clock
 from activesel.pipelines.draws import count_random_shares
+from activesel.pipelines.exemplars import check_focus
 from activesel.pipelines.gather import Gathered, SelectRequest, check_metadata, gather, read_catalog
 from activesel.pipelines.graph import keep_graph
 from activesel.pipelines.limits import foresee, read_limit
@@ -109,6 +110,7 @@ def plan_batch(workspace: Workspace, request: SelectRequest) -> dict[str, Any]:
     if request.cost is not None:
         drawn = [share * request.budget for share in shares]
     labels = known.label_names if known is not None else ()
+    check_focus(request.focus, request.exemplars, labels)
     plan = {}
     if known is not None and len(known.images):
         n_known = len(labels) + len(known.waiting)
@@ -147,7 +149,8 @@ def make_request(
         probs=None if predictions is None else predictions.probs,
         mc_probs=None if predictions is None else predictions.mc_probs,
         uncertainty=None if predictions is None else predictions.uncertainty,
-        exemplars=gathered.exemplars, candidates=gathered.candidates, held_out=gathered.held_out,
+        exemplars=gathered.exemplars, focus=_find_class(request.focus, gathered.class_names),
+        candidates=gathered.candidates, held_out=gathered.held_out,
         quotas=_quotas(request, gathered, config.seed),
         cost=None if request.cost is None else read_cost(gathered.images, request.cost, gathered.may_be_picked),
         near_duplicate=config.duplicates.similarity, group_cap=config.duplicates.group_cap,
@@ -180,6 +183,13 @@ def _check_early(workspace: Workspace, request: SelectRequest) -> None:
     for path in (request.predictions, request.embeddings, request.ids, request.exemplars):
         if path is not None and not path.exists():
             raise DataError("no such file", where=str(path))
+
+
+def _find_class(name: str | None, class_names: Sequence[str]) -> int | None:
+    """Return its index, -1 where no label has it yet."""
+    if name is None:
+        return None
+    return class_names.index(name) if name in class_names else -1
 
 
 def _quotas(request: SelectRequest, gathered: Gathered, seed: int) -> tuple[Quota, ...]:

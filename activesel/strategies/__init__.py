@@ -1,6 +1,6 @@
 """Ways to choose a batch. Arrays in, Picks out; a new one is a file here and a line below."""
 
-from activesel.strategies import badge, clusters, coverage, exemplars, farthest, ranking
+from activesel.strategies import badge, clusters, coverage, exemplars, farthest, focus, ranking
 from activesel.strategies.registry import Strategy, find_strategy, strategy_names
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "exemplars",
     "farthest",
     "find_strategy",
+    "focus",
     "ranking",
     "strategy_names",
 ]

@@ -14,7 +14,7 @@ from activesel.errors import UsageError
 from activesel.records import Picks, Pool
 from activesel.strategies.cost import COVERAGE, USUAL, Cost
 
-Need = Literal["probs", "uncertainty", "mutual_information", "graph", "exemplars"]
+Need = Literal["probs", "uncertainty", "mutual_information", "graph", "exemplars", "counterexamples"]
 InParts = Literal["union", "offers", "whole"]
 
 

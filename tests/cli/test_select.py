@@ -74,6 +74,15 @@ def test_workspace_is_found_upwards(cli: Cli, workspace: Path, monkeypatch: pyte
     assert stored["seed"] == 4
 
 
+def test_focus_chooses_its_strategy(cli: Cli, workspace: Path, photos: Path) -> None:
+    asked = ("select", "--budget", 3, "-w", workspace, "--focus", "crease", "--json")
+    refused = cli(*asked)
+    assert (refused.code, "--focus crease: no image is labelled so" in refused.complaint) == (3, True)
+    done = cli(*asked, "--exemplars", sorted(photos.iterdir())[0])
+    assert done.code == 0, done.err
+    assert done.json["strategy"] == "focus"
+
+
 def test_json_is_one_document_and_nothing_else(cli: Cli, workspace: Path) -> None:
     done = cli("select", "--budget", 3, "--explore", 0.34, "-w", workspace, "--json")
     assert done.code == 0, done.err

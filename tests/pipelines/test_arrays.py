@@ -31,6 +31,19 @@ def test_every_strategy_through_the_api(name: str) -> None:
     assert all(reason.startswith(find_strategy(name).lead) for reason in picks.reasons)
 
 
+def test_focus_on_a_class_through_the_api() -> None:
+    """The class's labelled rows are exemplars; where no label shows it, exemplars have to."""
+    asked = {"budget": 15, "strategy": "focus", "labelled": np.arange(20), "classes": np.arange(20) % 3}
+    of_labels = activesel.select(VECTORS, focus=2, **asked)
+    assert len(np.unique(of_labels.rows)) == 15
+    assert 200 in activesel.select(VECTORS, focus=2, exemplars=np.array([200]), **asked).rows
+    assert activesel.select(VECTORS, focus=5, exemplars=np.array([200]), **asked).rows[0] == 200
+    with pytest.raises(UsageError, match="focus needs exemplars"):
+        activesel.select(VECTORS, focus=5, **asked)
+    with pytest.raises(DataError, match="focus is a class index"):
+        activesel.select(VECTORS, focus=-2, **asked)
+
+
 def test_options_around_never_shadow_a_strategy_option() -> None:
     for name in strategy_names():
         taken = find_strategy(name).options.keys() & set(_AROUND)

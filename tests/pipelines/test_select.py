@@ -97,6 +97,31 @@ def test_other_exemplars_in_the_same_file_make_another_batch(job: Job, tmp_path:
     assert not job.select(3, "selection.strategy=exemplars", exemplars=listing).reused
 
 
+def test_focus_finds_more_of_a_labelled_class(job: Job) -> None:
+    """Image i is of kind i % 4: two pits are known, and others as what is not wanted."""
+    job.label([3, 7, 0, 1, 2])
+    result = job.select(6, "selection.strategy=focus", NO_CAP, focus="pit")
+    assert [KINDS[row % 4] for row in job.rows(result)].count("pit") >= 5
+    assert job.select(6, "selection.strategy=focus", NO_CAP, focus="pit").reused
+    assert not job.select(6, "selection.strategy=focus", NO_CAP, focus="crack").reused
+
+
+def test_focus_on_a_class_that_only_exemplars_show(job: Job, tmp_path: Path) -> None:
+    (tmp_path / "wanted.txt").write_text(f"{job.ids[3]}\n{job.ids[7]}\n")
+    job.label([0, 1, 2])
+    chosen = job.select(6, "selection.strategy=focus", NO_CAP, focus="pit", exemplars=tmp_path / "wanted.txt")
+    assert [KINDS[row % 4] for row in job.rows(chosen)].count("pit") >= 5
+
+
+@pytest.mark.parametrize("labelled", [[], [0, 1]])
+def test_focus_on_a_class_that_nothing_shows(job: Job, labelled: list[int]) -> None:
+    job.label(labelled)
+    with pytest.raises(DataError, match=r"--focus pit: no image is labelled so.*show what it looks like: --exemplars"):
+        job.select(6, "selection.strategy=focus", focus="pit")
+    with pytest.raises(DataError, match="--focus pit"):
+        plan_batch(job.workspace, job.request(6, focus="pit"))
+
+
 def test_a_batch_with_random_shares_is_found_again(job: Job) -> None:
     """Its own evaluation draws are held out by now; they must not make it look like another request."""
     first = job.select(10, "selection.evaluation=0.4", "selection.explore=0.2")

@@ -16,8 +16,8 @@ ALL = strategy_names()
 
 def test_every_promised_name_is_there() -> None:
     promised = (
-        "badge cluster-margin default entropy exemplars facility-location k-center least-confidence margin max-herding "
-        "power-bald probcover random sparse-coverage typiclust uncertainty-herding weighted-k-center"
+        "badge cluster-margin default entropy exemplars facility-location focus k-center least-confidence margin "
+        "max-herding power-bald probcover random sparse-coverage typiclust uncertainty-herding weighted-k-center"
     )
     assert " ".join(sorted(ALL)) == promised
 

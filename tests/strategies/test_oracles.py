@@ -176,7 +176,7 @@ def test_default_equals_plain_greedy(has_model: bool, n_labelled: int, monkeypat
         pool = replace(pool, probs=None, uncertainty=None)
     density = sample_density(pool.vectors, 0.45, np.random.default_rng(0))
     assert density == pytest.approx(dense_kernel(pool, 0.45).mean(axis=1), rel=0.02)
-    weight = unsure**3 * density.astype(float) ** 0.25
+    weight = unsure**2 * density.astype(float) ** 0.25
     picks = run("default", pool, 60)
     assert picks.rows.tolist() == plain_k_center(pool, 60, weight, None if n_labelled else int(weight.argmax()))
 
