@@ -1,0 +1,312 @@
+"""Whether a gain survives fine-tuning: a backbone trained on the labels that each strategy chose: docs/fine_tuning.md.
+
+    pip install -c constraints.txt -e '.[bench,demo]'
+    python scripts/run_fine_tuning.py --data ../shared/data --work build/fine_tuning --out docs/fine_tuning.md
+
+Which images are labelled, and the linear head beside it, are those of `activesel bench` on defect-aware vectors.
+Vectors, pixels and finished runs are kept in --work, so that a killed run goes on. The same code runs on a GPU, where
+larger --side, --steps and --seeds are affordable. --tune tries learning rates on random labels of another seed, and
+nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import functools
+import hashlib
+import json
+import multiprocessing
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from fine_tuning.pixels import keep_pixels
+from fine_tuning.training import Classifier, Recipe, fine_tune, open_pretrained, predict, preprocess_of_backbone
+from run_label_efficiency import run_set, write_elpv
+
+from activesel.benchmark.dataset import Dataset, split_by_group
+from activesel.benchmark.kept import Trial
+from activesel.benchmark.peers import find_chooser
+from activesel.benchmark.scores import score_model
+from activesel.benchmark.summary import compare, mean_interval
+from activesel.benchmark.trial import Protocol, make_bench, run_trial
+from activesel.catalog import Catalog
+from activesel.errors import DataError
+from activesel.workspace import create_workspace, write_json
+
+REFERENCE = "random"
+STRATEGIES = ("default", "k-center", "badge", "margin", "ska:CoreSet", "mundig:diversity-margin")
+SETS = ("magnetic_tile", "elpv")
+POOLING = "defect-aware"
+SCORES = ("macro_f1", "balanced_accuracy")
+TUNING_SEEDS = (100,)
+MACHINE = {"cpu": "two cores of a shared machine, no GPU", "cuda": "one GPU"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One network to train. rows: labelled images, a prefix of the order of choice. test: rows it is scored on.
+
+    pixels: .npy of the set. classes: (n,) of the whole set, of which only those of rows and test are looked at.
+    linear: scores of the linear head on the same labels.
+    """
+
+    set_name: str
+    strategy: str
+    seed: int
+    rows: tuple[int, ...]
+    test: tuple[int, ...]
+    pixels: Path
+    classes: tuple[int, ...]
+    linear: dict[str, float]
+    recipe: Recipe
+
+    @property
+    def name(self) -> str:
+        """By all that decides the result; the name of the pixels' file stands for their content."""
+        decides = [self.seed, self.rows, self.test, self.pixels.stem, self.classes, asdict(self.recipe)]
+        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:24]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of a job. Scores by name, on the test half: linear head, fine-tuned network."""
+
+    set_name: str
+    strategy: str
+    seed: int
+    labels: int
+    linear: dict[str, float]
+    tuned: dict[str, float]
+
+
+def main() -> None:
+    args = read_arguments()
+    args.work.mkdir(parents=True, exist_ok=True)
+    recipe = Recipe(args.side, args.steps, args.batch, args.rate)
+    if args.tune:
+        for run_recipe, run in tune(args, recipe):
+            print(f"{run_recipe}\n  {run}", flush=True)
+        return
+    sets = {name: run_set(args, name, POOLING, (REFERENCE, *args.strategies)) for name in args.sets}
+    jobs = []
+    for name, result in sets.items():
+        pixels = pixels_of(args, name, result.dataset, recipe)
+        jobs += [make_job(name, result.dataset, trial, labels, pixels, recipe)
+                 for labels in args.labels for trial in result.trials]  # fmt: skip
+    jobs.sort(key=lambda job: -len(job.rows))  # a run that is cut short has the most telling ones
+    runs = list(run_jobs(jobs, args.work / "runs", args.device, args.workers))
+    args.out.write_text(render(args, recipe, {name: sets[name].dataset for name in sets}, runs), encoding="utf8")
+
+
+def read_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of magnetic_tile and neu_det")
+    parser.add_argument("--work", type=Path, required=True, help="vectors, pixels and finished runs")
+    parser.add_argument("--out", type=Path, required=True, help="Markdown file to write")
+    parser.add_argument("--sets", nargs="+", default=SETS)
+    parser.add_argument("--strategies", nargs="+", default=STRATEGIES, help="beside random")
+    parser.add_argument("--labels", nargs="+", type=int, default=(80, 160), help="multiples of 20 up to 160")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--side", type=int, default=Recipe.side_px, help="pixels of the square input")
+    parser.add_argument("--steps", type=int, default=Recipe.steps)
+    parser.add_argument("--batch", type=int, default=Recipe.batch)
+    parser.add_argument("--rate", type=float, default=Recipe.learning_rate)
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--workers", type=int, default=1, help="processes; 1 on a GPU")
+    parser.add_argument("--tune", action="store_true", help="try recipes on random labels of other seeds")
+    args = parser.parse_args()
+    if args.device == "auto":
+        args.device = "cuda" if torch.cuda.is_available() else "cpu"
+    return args
+
+
+def pixels_of(args: argparse.Namespace, name: str, dataset: Dataset, recipe: Recipe) -> Path:
+    """Decode the set's images in the order of the dataset's rows.
+
+    Raises:
+        DataError: the catalog and the dataset do not agree on an image.
+    """
+    workspace = create_workspace(args.work / f"{name}-{POOLING}")
+    with Catalog.open(workspace.catalog_path) as catalog:
+        paths = [image.path for image in catalog.images()]
+    table = write_elpv(args.work) if name == "elpv" else args.data / name / "labels.csv"
+    with table.open(encoding="utf8", newline="") as stream:
+        labels = {str((table.parent / line["path"]).resolve()): line["label"] for line in csv.DictReader(stream)}
+    said = [labels.get(str(Path(path).resolve())) for path in paths]
+    if said != [dataset.class_names[number] for number in dataset.classes]:
+        raise DataError("the workspace's images are not those of the labels", where=str(workspace.root),
+                        hint="delete the workspace and run again")  # fmt: skip
+    return keep_pixels(paths, recipe.side_px, preprocess_of_backbone(), args.work / "pixels")
+
+
+def make_job(name: str, dataset: Dataset, trial: Trial, labels: int, pixels: Path, recipe: Recipe) -> Job:
+    at = trial.labels.index(labels)
+    return Job(name, trial.strategy, trial.seed, trial.rows[:labels],
+               tuple(split_by_group(dataset, trial.seed).test.tolist()), pixels, tuple(dataset.classes.tolist()),
+               {score: trial.scores[score][at] for score in SCORES}, recipe)  # fmt: skip
+
+
+def run_jobs(jobs: Sequence[Job], folder: Path, device: str, workers: int) -> Iterator[Run]:
+    """Yield what came of each job, in order; one that an earlier run finished is not done again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    do = functools.partial(run_kept, folder=folder, device=device)
+    if workers == 1:
+        found = map(do, jobs)
+        yield from show(found, len(jobs))
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,)) as pool:
+        yield from show(pool.map(do, jobs), len(jobs))
+
+
+def show(runs: Iterator[Run], n: int) -> Iterator[Run]:
+    for number, run in enumerate(runs, 1):
+        print(f"{number}/{n} {run.set_name} {run.strategy} seed {run.seed}, {run.labels} labels: "
+              f"{run.linear['macro_f1']:.3f} -> {run.tuned['macro_f1']:.3f}", file=sys.stderr, flush=True)  # fmt: skip
+        yield run
+
+
+def run_kept(job: Job, folder: Path, device: str) -> Run:
+    kept = folder / f"{job.name}.json"
+    if kept.exists():
+        tuned = json.loads(kept.read_text(encoding="utf8"))
+    else:
+        tuned = run_job(job, device)
+        write_json(kept, tuned)
+    return Run(job.set_name, job.strategy, job.seed, len(job.rows), job.linear, tuned)
+
+
+def run_job(
+    job: Job, device: str, open_network: Callable[[int], Classifier] = open_pretrained
+) -> dict[str, float]:  # fmt: skip
+    """Train on the job's rows and return the scores on its test half."""
+    pixels, classes = np.load(job.pixels, mmap_mode="r"), np.array(job.classes)
+    rows, test, where = list(job.rows), list(job.test), torch.device(device)
+    network = open_network(int(classes.max()) + 1).to(where)
+    shown = torch.from_numpy(pixels[rows]).to(where)
+    fine_tune(network, shown, torch.from_numpy(classes[rows]).to(where), job.recipe, job.seed)
+    found = score_model(predict(network, pixels[test], where), classes[test])
+    return {score: found[score] for score in SCORES}
+
+
+def tune(args: argparse.Namespace, recipe: Recipe) -> Iterator[tuple[Recipe, Run]]:
+    """Yield one run of each recipe and set: random labels of seeds that the page does not use."""
+    for name in args.sets:
+        dataset = run_set(args, name, POOLING, (REFERENCE,)).dataset
+        for seed in TUNING_SEEDS:
+            split = split_by_group(dataset, seed)
+            curve = run_trial(make_bench(dataset, split, Protocol(), seed), find_chooser(REFERENCE), Protocol())
+            scores = {score: tuple(curve.scores[score].tolist()) for score in SCORES}
+            trial = Trial(REFERENCE, seed, tuple(curve.labels.tolist()), scores, tuple(split.pool[curve.rows].tolist()))
+            for rate in (3e-4, 1e-3, 3e-3):
+                tried = replace(recipe, learning_rate=rate)
+                job = make_job(name, dataset, trial, args.labels[-1], pixels_of(args, name, dataset, tried), tried)
+                yield from ((tried, run) for run in run_jobs([job], args.work / "runs", args.device, 1))
+
+
+def render(args: argparse.Namespace, recipe: Recipe, datasets: dict[str, Dataset], runs: Sequence[Run]) -> str:
+    parts = [describe(args, recipe, datasets)]
+    for labels in sorted(args.labels, reverse=True):
+        for name in args.sets:
+            found = [run for run in runs if (run.set_name, run.labels) == (name, labels)]
+            parts.append(f"## {name}, {labels} labels\n\n{tabulate(found)}")
+    parts.insert(1, f"## What came out\n\n{tell(runs)}")
+    return "\n\n".join(parts) + "\n"
+
+
+def describe(args: argparse.Namespace, recipe: Recipe, datasets: dict[str, Dataset]) -> str:
+    sizes = ", ".join(f"{name} {len(one.classes):,} images, {len(one.class_names)} classes"
+                      for name, one in datasets.items())  # fmt: skip
+    command = [f"--{name} {getattr(args, name)}" for name in ("data", "work", "out")]
+    command += [f"--sets {' '.join(args.sets)}"] if tuple(args.sets) != SETS else []
+    return "\n".join([
+        "# After fine-tuning", "",
+        "Does what a strategy gains under a linear head survive when the whole network is trained? Made by", "",
+        "    python scripts/run_fine_tuning.py " + " ".join(command), "",
+        f"* **Sets**: {sizes}. {args.seeds} seeds; each halves the near-duplicate groups into a pool and a test half.",
+        "* **Labels**: cold start, batches of 20, chosen under the linear head on defect-aware vectors of 224 px",
+        "  ([benchmark.md](benchmark.md)); the network trains on exactly the images chosen by then, in its own way.",
+        "* **Network**: all of EfficientNet-Lite0 with its ImageNet weights and a new linear classifier; whole images",
+        f"  at {recipe.side_px} x {recipe.side_px}, flips along both axes, cross-entropy that weighs classes alike.",
+        f"* **Training**: {recipe.steps} steps of {recipe.batch} images whatever the strategy and number of labels;",
+        f"  AdamW, {recipe.learning_rate:g} at its height (x {recipe.head_factor:g} for the classifier), cosine,",
+        f"  weight decay {recipe.weight_decay:g}; batch norms keep their statistics; the last step counts.",
+        "* **Recipe**: the learning rate is the best of three for random's labels of another seed (`--tune`), so it",
+        "  favours random if anyone.",
+        f"* **Machine**: {MACHINE[args.device]}.", "",
+        "Macro-F1 and balanced accuracy on the test half, mean ± 95 % t-interval over the seeds; *to random* is the",
+        "difference in macro-F1 between models of the same seed, with its interval, *won* in how many seeds it is",
+        "positive. Three seeds make wide intervals (4.3 standard errors). `ska:` is scikit-activeml, `mundig:`",
+        "lightly-mundig, with their own defaults; the rest is ours.",
+    ])  # fmt: skip
+
+
+def tabulate(runs: Sequence[Run]) -> str:
+    """One row a strategy, by the macro-F1 of its fine-tuned networks."""
+    by_strategy = {name: [run for run in runs if run.strategy == name] for name in {run.strategy for run in runs}}
+    order = sorted(by_strategy, key=lambda name: -np.mean([run.tuned["macro_f1"] for run in by_strategy[name]]))
+    lines = ["| strategy | linear head | to random | won | fine-tuned | to random | won | balanced accuracy |",
+             "|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    for name in order:
+        own, cells = by_strategy[name], []
+        for kind in ("linear", "tuned"):
+            cells += [show_mean([getattr(run, kind)["macro_f1"] for run in own]),
+                      *show_difference(own, by_strategy[REFERENCE], kind)]  # fmt: skip
+        cells.append(show_mean([run.tuned["balanced_accuracy"] for run in own]))
+        shown = f"**{name}**" if name == "default" else name
+        lines.append(f"| {shown} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def show_mean(values: Sequence[float]) -> str:
+    mean, half = mean_interval(values)
+    return f"{mean:.3f} ± {half:.3f}"
+
+
+def show_difference(own: Sequence[Run], reference: Sequence[Run], kind: str) -> tuple[str, str]:
+    if own[0].strategy == REFERENCE:
+        return "", ""
+    found = compare(*([getattr(run, kind)["macro_f1"] for run in runs] for runs in (own, reference)))
+    return f"{found.difference:+.3f} ± {found.half:.3f}", f"{found.wins} of {found.n}"
+
+
+def tell(runs: Sequence[Run]) -> str:
+    """Say plainly, from the figures, whose gain survived and whose did not."""
+    cells = list(dict.fromkeys((run.labels, run.set_name) for run in runs))
+    lines = []
+    for labels, name in sorted(cells, key=lambda cell: (-cell[0], cell[1])):
+        found = {s: [run for run in runs if (run.labels, run.set_name, run.strategy) == (labels, name, s)]
+                 for s in dict.fromkeys(run.strategy for run in runs)}  # fmt: skip
+        gains = {s: gain_of(found[s], found[REFERENCE]) for s in found if s != REFERENCE}
+        lines += [f"* {name}, {labels} labels: " + tell_cell(gains)]
+    return "\n".join(lines)
+
+
+def gain_of(own: Sequence[Run], reference: Sequence[Run]) -> tuple[float, float]:
+    """Return the mean difference in macro-F1 to random, under the linear head and after fine-tuning."""
+    pairs = list(zip(own, reference, strict=True))
+    linear = [a.linear["macro_f1"] - b.linear["macro_f1"] for a, b in pairs]
+    tuned = [a.tuned["macro_f1"] - b.tuned["macro_f1"] for a, b in pairs]
+    return float(np.mean(linear)), float(np.mean(tuned))
+
+
+def tell_cell(gains: dict[str, tuple[float, float]]) -> str:
+    ahead = [name for name, (linear, _) in gains.items() if linear > 0]
+    lost = [f"{name} ({gains[name][1]:+.3f})" for name in ahead if gains[name][1] <= 0]
+    best = max(gains, key=lambda name: gains[name][1])
+    text = f"of {len(ahead)} strategies ahead of random under the linear head, {len(ahead) - len(lost)} stay ahead"
+    text += f"; not {', '.join(lost)}" if lost else ""
+    text += f". Most gained by {best}, {gains[best][1]:+.3f} (linear head {gains[best][0]:+.3f})"
+    if "default" in gains and best != "default":
+        text += f"; the default {gains['default'][1]:+.3f} (linear head {gains['default'][0]:+.3f})"
+    return text + "."
+
+
+if __name__ == "__main__":
+    main()
