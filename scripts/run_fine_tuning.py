@@ -4,9 +4,9 @@
     python scripts/run_fine_tuning.py --data ../shared/data --work build/fine_tuning --out docs/fine_tuning.md
 
 Which images are labelled, and the linear head beside it, are those of `activesel bench` on defect-aware vectors.
-Vectors, pixels and finished runs are kept in --work, so that a killed run goes on. The same code runs on a GPU, where
-larger --side, --steps and --seeds are affordable. --tune tries learning rates on random labels of another seed, and
-nothing else.
+Vectors, views and finished runs are kept in --work, so that a killed run goes on. The same code runs on a GPU, where
+all stages (--frozen 0), a larger --side, more --steps and --seeds are affordable. --tune tries learning rates on
+random labels of another seed, and nothing else.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from fine_tuning.pixels import keep_pixels
-from fine_tuning.training import Classifier, Recipe, fine_tune, open_pretrained, predict, preprocess_of_backbone
+from fine_tuning.training import Classifier, Recipe, cut_pretrained, fine_tune, open_pretrained, predict
+from fine_tuning.views import keep_views
 from run_label_efficiency import run_set, write_elpv
 
 from activesel.benchmark.dataset import Dataset, split_by_group
@@ -44,7 +44,7 @@ STRATEGIES = ("default", "k-center", "badge", "margin", "ska:CoreSet", "mundig:d
 SETS = ("magnetic_tile", "elpv")
 POOLING = "defect-aware"
 SCORES = ("macro_f1", "balanced_accuracy")
-TUNING_SEEDS = (100,)
+TUNING_SEEDS, TUNING_RATES = (100,), (5e-5, 1e-4, 2e-4)
 MACHINE = {"cpu": "two cores of a shared machine, no GPU", "cuda": "one GPU"}
 
 
@@ -52,7 +52,7 @@ MACHINE = {"cpu": "two cores of a shared machine, no GPU", "cuda": "one GPU"}
 class Job:
     """One network to train. rows: labelled images, a prefix of the order of choice. test: rows it is scored on.
 
-    pixels: .npy of the set. classes: (n,) of the whole set, of which only those of rows and test are looked at.
+    views: .npy of the set. classes: (n,) of the whole set, of which only those of rows and test are looked at.
     linear: scores of the linear head on the same labels.
     """
 
@@ -61,15 +61,15 @@ class Job:
     seed: int
     rows: tuple[int, ...]
     test: tuple[int, ...]
-    pixels: Path
+    views: Path
     classes: tuple[int, ...]
     linear: dict[str, float]
     recipe: Recipe
 
     @property
     def name(self) -> str:
-        """By all that decides the result; the name of the pixels' file stands for their content."""
-        decides = [self.seed, self.rows, self.test, self.pixels.stem, self.classes, asdict(self.recipe)]
+        """By all that decides the result; the name of the views' file stands for their content."""
+        decides = [self.seed, self.rows, self.test, self.views.stem, self.classes, asdict(self.recipe)]
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:24]
 
 
@@ -88,7 +88,7 @@ class Run:
 def main() -> None:
     args = read_arguments()
     args.work.mkdir(parents=True, exist_ok=True)
-    recipe = Recipe(args.side, args.steps, args.batch, args.rate)
+    recipe = Recipe(args.side, args.frozen, args.steps, args.batch, args.rate)
     if args.tune:
         for run_recipe, run in tune(args, recipe):
             print(f"{run_recipe}\n  {run}", flush=True)
@@ -96,8 +96,8 @@ def main() -> None:
     sets = {name: run_set(args, name, POOLING, (REFERENCE, *args.strategies)) for name in args.sets}
     jobs = []
     for name, result in sets.items():
-        pixels = pixels_of(args, name, result.dataset, recipe)
-        jobs += [make_job(name, result.dataset, trial, labels, pixels, recipe)
+        views = views_of(args, name, result.dataset, recipe)
+        jobs += [make_job(name, result.dataset, trial, labels, views, recipe)
                  for labels in args.labels for trial in result.trials]  # fmt: skip
     jobs.sort(key=lambda job: -len(job.rows))  # a run that is cut short has the most telling ones
     runs = list(run_jobs(jobs, args.work / "runs", args.device, args.workers))
@@ -107,13 +107,14 @@ def main() -> None:
 def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of magnetic_tile and neu_det")
-    parser.add_argument("--work", type=Path, required=True, help="vectors, pixels and finished runs")
+    parser.add_argument("--work", type=Path, required=True, help="vectors, views and finished runs")
     parser.add_argument("--out", type=Path, required=True, help="Markdown file to write")
     parser.add_argument("--sets", nargs="+", default=SETS)
     parser.add_argument("--strategies", nargs="+", default=STRATEGIES, help="beside random")
     parser.add_argument("--labels", nargs="+", type=int, default=(80, 160), help="multiples of 20 up to 160")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--side", type=int, default=Recipe.side_px, help="pixels of the square input")
+    parser.add_argument("--frozen", type=int, default=Recipe.frozen, help="first stages that do not learn, 0..7")
     parser.add_argument("--steps", type=int, default=Recipe.steps)
     parser.add_argument("--batch", type=int, default=Recipe.batch)
     parser.add_argument("--rate", type=float, default=Recipe.learning_rate)
@@ -126,8 +127,8 @@ def read_arguments() -> argparse.Namespace:
     return args
 
 
-def pixels_of(args: argparse.Namespace, name: str, dataset: Dataset, recipe: Recipe) -> Path:
-    """Decode the set's images in the order of the dataset's rows.
+def views_of(args: argparse.Namespace, name: str, dataset: Dataset, recipe: Recipe) -> Path:
+    """Make the views of the set's images, in the order of the dataset's rows.
 
     Raises:
         DataError: the catalog and the dataset do not agree on an image.
@@ -142,13 +143,13 @@ def pixels_of(args: argparse.Namespace, name: str, dataset: Dataset, recipe: Rec
     if said != [dataset.class_names[number] for number in dataset.classes]:
         raise DataError("the workspace's images are not those of the labels", where=str(workspace.root),
                         hint="delete the workspace and run again")  # fmt: skip
-    return keep_pixels(paths, recipe.side_px, preprocess_of_backbone(), args.work / "pixels")
+    return keep_views(paths, recipe.side_px, recipe.frozen, args.work / "views", args.device)
 
 
-def make_job(name: str, dataset: Dataset, trial: Trial, labels: int, pixels: Path, recipe: Recipe) -> Job:
+def make_job(name: str, dataset: Dataset, trial: Trial, labels: int, views: Path, recipe: Recipe) -> Job:
     at = trial.labels.index(labels)
     return Job(name, trial.strategy, trial.seed, trial.rows[:labels],
-               tuple(split_by_group(dataset, trial.seed).test.tolist()), pixels, tuple(dataset.classes.tolist()),
+               tuple(split_by_group(dataset, trial.seed).test.tolist()), views, tuple(dataset.classes.tolist()),
                {score: trial.scores[score][at] for score in SCORES}, recipe)  # fmt: skip
 
 
@@ -183,15 +184,15 @@ def run_kept(job: Job, folder: Path, device: str) -> Run:
 
 
 def run_job(
-    job: Job, device: str, open_network: Callable[[int], Classifier] = open_pretrained
+    job: Job, device: str, open_network: Callable[[int, int], Classifier] = open_pretrained
 ) -> dict[str, float]:  # fmt: skip
     """Train on the job's rows and return the scores on its test half."""
-    pixels, classes = np.load(job.pixels, mmap_mode="r"), np.array(job.classes)
+    views, classes = np.load(job.views, mmap_mode="r"), np.array(job.classes)
     rows, test, where = list(job.rows), list(job.test), torch.device(device)
-    network = open_network(int(classes.max()) + 1).to(where)
-    shown = torch.from_numpy(pixels[rows]).to(where)
+    network = open_network(int(classes.max()) + 1, job.recipe.frozen).to(where)
+    shown = torch.from_numpy(views[rows]).to(where)
     fine_tune(network, shown, torch.from_numpy(classes[rows]).to(where), job.recipe, job.seed)
-    found = score_model(predict(network, pixels[test], where), classes[test])
+    found = score_model(predict(network, torch.from_numpy(views[test, 0])), classes[test])
     return {score: found[score] for score in SCORES}
 
 
@@ -204,9 +205,9 @@ def tune(args: argparse.Namespace, recipe: Recipe) -> Iterator[tuple[Recipe, Run
             curve = run_trial(make_bench(dataset, split, Protocol(), seed), find_chooser(REFERENCE), Protocol())
             scores = {score: tuple(curve.scores[score].tolist()) for score in SCORES}
             trial = Trial(REFERENCE, seed, tuple(curve.labels.tolist()), scores, tuple(split.pool[curve.rows].tolist()))
-            for rate in (3e-4, 1e-3, 3e-3):
+            for rate in TUNING_RATES:
                 tried = replace(recipe, learning_rate=rate)
-                job = make_job(name, dataset, trial, args.labels[-1], pixels_of(args, name, dataset, tried), tried)
+                job = make_job(name, dataset, trial, args.labels[-1], views_of(args, name, dataset, tried), tried)
                 yield from ((tried, run) for run in run_jobs([job], args.work / "runs", args.device, 1))
 
 
@@ -227,16 +228,17 @@ def describe(args: argparse.Namespace, recipe: Recipe, datasets: dict[str, Datas
     command += [f"--sets {' '.join(args.sets)}"] if tuple(args.sets) != SETS else []
     return "\n".join([
         "# After fine-tuning", "",
-        "Does what a strategy gains under a linear head survive when the whole network is trained? Made by", "",
+        "Does what a strategy gains under a linear head survive when the network is trained, too? Made by", "",
         "    python scripts/run_fine_tuning.py " + " ".join(command), "",
         f"* **Sets**: {sizes}. {args.seeds} seeds; each halves the near-duplicate groups into a pool and a test half.",
         "* **Labels**: cold start, batches of 20, chosen under the linear head on defect-aware vectors of 224 px",
         "  ([benchmark.md](benchmark.md)); the network trains on exactly the images chosen by then, in its own way.",
-        "* **Network**: all of EfficientNet-Lite0 with its ImageNet weights and a new linear classifier; whole images",
-        f"  at {recipe.side_px} x {recipe.side_px}, flips along both axes, cross-entropy that weighs classes alike.",
+        "* **Network**: EfficientNet-Lite0 with its ImageNet weights and a new linear classifier; whole images at",
+        f"  {recipe.side_px} x {recipe.side_px} px, mirrored or not; cross-entropy that weighs classes alike.",
+        f"  {tell_part(recipe)}",
         f"* **Training**: {recipe.steps} steps of {recipe.batch} images whatever the strategy and number of labels;",
-        f"  AdamW, {recipe.learning_rate:g} at its height (x {recipe.head_factor:g} for the classifier), cosine,",
-        f"  weight decay {recipe.weight_decay:g}; batch norms keep their statistics; the last step counts.",
+        f"  the classifier alone first, then everything: AdamW, {recipe.learning_rate:g} at its height, cosine, weight",
+        f"  decay {recipe.weight_decay:g}; batch norms keep their statistics; the last step counts.",
         "* **Recipe**: the learning rate is the best of three for random's labels of another seed (`--tune`), so it",
         "  favours random if anyone.",
         f"* **Machine**: {MACHINE[args.device]}.", "",
@@ -245,6 +247,15 @@ def describe(args: argparse.Namespace, recipe: Recipe, datasets: dict[str, Datas
         "positive. Three seeds make wide intervals (4.3 standard errors). `ska:` is scikit-activeml, `mundig:`",
         "lightly-mundig, with their own defaults; the rest is ours.",
     ])  # fmt: skip
+
+
+def tell_part(recipe: Recipe) -> str:
+    """Say which part of the network learns."""
+    if not recipe.frozen:
+        return "Everything learns."
+    stays, learns = (sum(one.numel() for one in part.parameters()) for part in cut_pretrained(recipe.frozen))
+    share = f"{learns / (stays + learns):.0%} of the weights"
+    return f"The stem and the first {recipe.frozen} of 7 stages stay as they are; the rest, {share}, learns."
 
 
 def tabulate(runs: Sequence[Run]) -> str:

@@ -1,4 +1,4 @@
-"""Train a pretrained network with a new classifier on a few labelled images: uint8 pixels in, probabilities out."""
+"""Train a pretrained network with a new classifier on views of a few labelled images; probabilities out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from activesel.embedding import FAMILIES  # noqa: F401 - registers the backbones
 from activesel.embedding.registry import Preprocess, find_recipe
-from activesel.records import FloatArray, IntArray
+from activesel.records import FloatArray
 from activesel.seeds import derive_seed
 
 BACKBONE = "efficientnet_lite0"
@@ -19,74 +19,108 @@ BACKBONE = "efficientnet_lite0"
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train. side_px: of the square that the whole image is stretched to. learning_rate: at its height; the new
-    classifier's is head_factor times as high. warmup: share of the steps over which it rises, before a cosine falls.
+    """How to train. side_px: of the square that the whole image is stretched to. frozen: stages that stay as they are,
+    with the stem, of the network's seven; 0 = everything learns. probe_steps: of the new classifier alone.
+    learning_rate: of all that learns, at its height. warmup: share of the steps over which it rises, before a cosine
+    falls.
     """
 
-    side_px: int = 96
-    steps: int = 48
+    side_px: int = 128
+    frozen: int = 5
+    steps: int = 150
     batch: int = 16
-    learning_rate: float = 1e-3
-    head_factor: float = 10.0
+    learning_rate: float = 3e-4
     weight_decay: float = 0.01
     warmup: float = 0.1
+    probe_steps: int = 300
+    probe_rate: float = 3e-3
+    probe_decay: float = 0.05
 
 
 class Classifier(nn.Module):
-    """(b, 3, h, w) uint8 -> (b, c) logits. The classifier starts at zero, so every class is as likely as any other.
+    """What learns: views (b, ...) -> (b, c) logits. The classifier starts at zero: no class is likelier than another.
 
     Batch norms keep their statistics, as those of a few images would be noise; everything that has a gradient learns.
     """
 
-    mean: Tensor
-    scale: Tensor
-
-    def __init__(self, features: nn.Module, dim: int, n_classes: int, preprocess: Preprocess) -> None:
+    def __init__(self, features: nn.Module, dim: int, n_classes: int) -> None:
         super().__init__()
         self.features = features.requires_grad_(True)
         self.head = nn.Linear(dim, n_classes)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
-        self.register_buffer("mean", torch.tensor(preprocess.mean).view(1, 3, 1, 1) * 255)
-        self.register_buffer("scale", 1 / (torch.tensor(preprocess.std).view(1, 3, 1, 1) * 255))
         self.eval()
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        x = (pixels.float() - self.mean) * self.scale
-        logits: Tensor = self.head(self.features(x.contiguous(memory_format=torch.channels_last)))
+    def forward(self, views: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.embed(views))
         return logits
 
-
-def open_pretrained(n_classes: int) -> Classifier:
-    """Return the project's default backbone with its packaged weights, and an untrained classifier."""
-    features, preprocess = find_recipe(BACKBONE, None).build()
-    return Classifier(features, 1280, n_classes, preprocess).to(memory_format=torch.channels_last)
+    def embed(self, views: Tensor) -> Tensor:
+        features: Tensor = self.features(views.float().contiguous(memory_format=torch.channels_last))
+        return features
 
 
-def preprocess_of_backbone() -> Preprocess:
-    return find_recipe(BACKBONE, None).build()[1]
+class Normalise(nn.Module):
+    """Pixels 0..255 to what the backbone was trained on."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, preprocess: Preprocess) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(preprocess.mean).view(1, 3, 1, 1) * 255)
+        self.register_buffer("scale", 1 / (torch.tensor(preprocess.std).view(1, 3, 1, 1) * 255))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return (pixels - self.mean) * self.scale
 
 
-def fine_tune(network: Classifier, pixels: Tensor, classes: Tensor, recipe: Recipe, seed: int) -> None:
-    """Train in place on all of pixels (m, 3, h, w) uint8 and classes (m,), both where the network is.
+def cut_pretrained(frozen: int) -> tuple[nn.Sequential, nn.Sequential]:
+    """Return the default backbone with its packaged weights in two parts: what stays, and what learns."""
+    net, preprocess = find_recipe(BACKBONE, None).build()
+    start = [Normalise(preprocess), net.conv_stem, net.bn1]
+    stays = [*start, *net.blocks[:frozen]] if frozen else []
+    learns = [*([] if frozen else start), *net.blocks[frozen:], net.conv_head, net.bn2, net.global_pool]
+    parts = nn.Sequential(*stays), nn.Sequential(*learns)
+    return tuple(part.eval().to(memory_format=torch.channels_last) for part in parts)
 
-    A step sees a batch of a shuffled pass over the images, each flipped or not along either axis; the loss weighs
-    classes alike. Two calls with one seed and m see the same positions and flips.
+
+def open_pretrained(n_classes: int, frozen: int) -> Classifier:
+    """Return the part that learns, with an untrained classifier."""
+    return Classifier(cut_pretrained(frozen)[1], 1280, n_classes)
+
+
+def fine_tune(network: Classifier, views: Tensor, classes: Tensor, recipe: Recipe, seed: int) -> None:
+    """Train in place on all of views (m, v, ...), v of each image, and classes (m,), both where the network is.
+
+    First the classifier alone, then all that learns (Kumar et al. 2022, arXiv:2202.10054): the gradients of an
+    untrained classifier would spoil the features. A step sees a batch of a shuffled pass over the images, of each a
+    view drawn at random; the loss weighs classes alike. Calls with one seed and m see the same positions and views.
     """
+    probe(network, views, classes, recipe)
     generator = torch.Generator().manual_seed(derive_seed(seed, "fine-tuning") % 2**31)
     loss = nn.CrossEntropyLoss(weight=weigh_classes(classes, network.head.out_features))
-    optimiser = torch.optim.AdamW(
-        [{"params": network.features.parameters(), "lr": recipe.learning_rate},
-         {"params": network.head.parameters(), "lr": recipe.learning_rate * recipe.head_factor}],
-        weight_decay=recipe.weight_decay,
-    )  # fmt: skip
+    optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: scale_rate(step, recipe))
-    for rows in draw_batches(len(classes), recipe, generator):
+    for rows in draw_batches(len(classes), recipe, generator).to(views.device):
+        which = torch.randint(views.shape[1], (len(rows),), generator=generator).to(views.device)
         optimiser.zero_grad(set_to_none=True)
-        shown = flip_some(pixels[rows.to(pixels.device)], generator)
-        loss(network(shown), classes[rows.to(classes.device)]).backward()
+        loss(network(views[rows, which]), classes[rows]).backward()
         optimiser.step()
         schedule.step()
+
+
+def probe(network: Classifier, views: Tensor, classes: Tensor, recipe: Recipe) -> None:
+    """Train the classifier on what the untouched network makes of every view."""
+    with torch.no_grad():
+        features = torch.cat([network.embed(part) for part in views.flatten(0, 1).split(32)])
+    classes = classes.repeat_interleave(views.shape[1])
+    loss = nn.CrossEntropyLoss(weight=weigh_classes(classes, network.head.out_features))
+    optimiser = torch.optim.AdamW(network.head.parameters(), lr=recipe.probe_rate, weight_decay=recipe.probe_decay)
+    for _ in range(recipe.probe_steps):
+        optimiser.zero_grad(set_to_none=True)
+        loss(network.head(features), classes).backward()
+        optimiser.step()
 
 
 def weigh_classes(classes: Tensor, n_classes: int) -> Tensor:
@@ -110,16 +144,9 @@ def draw_batches(m: int, recipe: Recipe, generator: torch.Generator) -> Tensor:
     return rows[: recipe.steps * recipe.batch].view(recipe.steps, recipe.batch)
 
 
-def flip_some(pixels: Tensor, generator: torch.Generator) -> Tensor:
-    """Return the images (b, 3, h, w), each mirrored along each axis or not, as the generator draws."""
-    is_flipped = torch.rand(2, len(pixels), 1, 1, 1, generator=generator).to(pixels.device) < 0.5
-    pixels = torch.where(is_flipped[0], pixels.flip(3), pixels)
-    return torch.where(is_flipped[1], pixels.flip(2), pixels)
-
-
 @torch.inference_mode()
-def predict(network: Classifier, pixels: FloatArray | IntArray, device: torch.device, batch: int = 32) -> FloatArray:
-    """Return the probabilities (t, c) of pixels (t, 3, h, w) uint8."""
-    parts = [network(torch.from_numpy(pixels[at : at + batch]).to(device)).softmax(dim=1).cpu()
-             for at in range(0, len(pixels), batch)]  # fmt: skip
+def predict(network: Classifier, views: Tensor, batch: int = 64) -> FloatArray:
+    """Return the probabilities (t, c) of one view each, (t, ...)."""
+    where = network.head.weight.device
+    parts = [network(part.to(where)).softmax(dim=1).cpu() for part in views.split(batch)]
     return np.asarray(torch.cat(parts).numpy(), np.float32)
