@@ -27,7 +27,7 @@ class Recipe:
 
     side_px: int = 128
     frozen: int = 5
-    steps: int = 150
+    steps: int = 100
     batch: int = 16
     learning_rate: float = 3e-4
     weight_decay: float = 0.01
