@@ -54,8 +54,8 @@ SCORES = ("macro_f1", "balanced_accuracy")
 TUNING_SEEDS, TUNING_RATES = (100,), (1e-4, 3e-4, 1e-3)
 LIMITS = (
     "* What it does not say: the labels were chosen under the linear head, not by the network trained here; each",
-    "  split has one training, whose chance is in the intervals; and the linear head's vectors see larger images, so its",
-    "  height is not to be compared with the network's, only the differences to random.",
+    "  split has one training, whose chance is in the intervals. The linear head's vectors see larger images: where it",
+    "  stands above the network, that is no word against fine-tuning; compare the differences to random.",
 )
 MACHINE = {"cpu": "two cores of a shared machine that others kept busy, no GPU", "cuda": "one GPU"}
 
