@@ -30,7 +30,7 @@ from activesel.workspace import create_workspace
 OURS = ("default", "k-center", "weighted-k-center", "badge", "margin", "sparse-coverage", "uncertainty-herding")
 SETS = ("magnetic_tile", "neu_det", "elpv")
 POOLINGS = {"plain": "0.985", "defect-aware": "0.98"}  # and the cosine of near-duplicates where no groups are known
-TRUSTS, POWERS, TUNING_SEEDS = (1.0, 1.5, 2.0, 3.0), (0.0, 0.15, 0.25, 0.5), tuple(range(100, 110))
+TRUSTS, POWERS, TUNING_SEEDS = (1.0, 2.0, 3.0), (0.0, 0.25, 0.5), tuple(range(100, 105))
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def main() -> None:
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     if args.tune:
-        tune({name: run_set(args, name, "defect-aware", ()).dataset for name in args.sets})
+        tune({name: run_set(args, name, "defect-aware", (REFERENCE,)).dataset for name in args.sets})
         return
     results = {pooling: [run_set(args, name, pooling, (*OURS, *PEERS)) for name in args.sets] for pooling in POOLINGS}
     parts = [describe_run(args)]
@@ -67,7 +67,7 @@ def run_set(args: argparse.Namespace, name: str, pooling: str, strategies: Seque
     workspace = create_workspace(args.work / f"{name}-{pooling}", settings)
     table = write_elpv(args.work) if name == "elpv" else args.data / name / "labels.csv"
     column, good = {"magnetic_tile": ("neardup_group", "free"), "elpv": (None, "0.00")}.get(name, (None, None))
-    request = BenchRequest(str(table), tuple(strategies), Protocol(), args.seeds if strategies else 1,
+    request = BenchRequest(str(table), tuple(strategies), Protocol(), args.seeds,
                            group_column=column, good=good, workers=args.workers)  # fmt: skip
     with workspace.lock("bench"):
         return run_bench(workspace, request)
