@@ -69,8 +69,8 @@ def draw_worth(worth: Worth) -> WorthChart:
 
 
 def _round_between(low: float, high: float) -> Sequence[float]:
-    """Return round numbers within low..high, about five."""
-    rough = max(high - low, 0.01) / 5
+    """Return round numbers within low..high, about six."""
+    rough = max(high - low, 0.01) / 7
     step = next(step for step in (0.01, 0.02, 0.05, 0.1, 0.2, 1.0) if step >= rough - 1e-9)
     return [round(i * step, 4) for i in range(int(np.ceil(low / step - 1e-9)), int(high / step + 1e-9) + 1)]
 

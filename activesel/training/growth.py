@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from activesel.records import FloatArray
+from activesel.records import FloatArray, IntArray
 
 POWERS = np.round(np.arange(0.1, 1.55, 0.1), 2)
 USUAL_POWER, POWER_SPREAD = 0.5, 0.4  # a normal prior: errors of estimates fall with the square root of the labels
@@ -27,7 +27,7 @@ class Growth:
     weights: npt.NDArray[np.float64]
     scale: float
 
-    def at(self, labels: FloatArray | float) -> npt.NDArray[np.float64]:
+    def at(self, labels: FloatArray | IntArray | float) -> npt.NDArray[np.float64]:
         """Return the curve at these numbers of labels, > 0; of their shape."""
         n = np.asarray(labels, np.float64)[..., None] / self.scale
         return np.asarray((self.levels - self.sizes * n**-POWERS) @ self.weights)

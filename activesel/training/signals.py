@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,6 @@ from activesel.training.folds import deal_groups
 from activesel.training.head import DEFAULT_STRENGTH, LinearHead, fit_head, fit_temperature
 
 MIN_LABELS = 20
-SHARES = (0.25, 0.5, 0.75, 1.0)  # of the labels that a fold trains on
 N_FOLDS = 4
 N_SLICES = 4  # what a share is a whole number of
 PARTS = 4, 2, 2  # the labels are parted so often, in so many parts
@@ -27,15 +27,17 @@ MAX_POOL = 4000  # pool rows whose predictions are compared
 class Signals:
     """n_labels: (m) all of them, also where fewer were looked at.
 
-    curve_labels: (p,) that a fold trained on. curve: (p,) macro-F1 on held-out labels.
-    believed: (3,) macro-F1 on the pool of heads on a quarter, a half and all of the labels, as the probabilities of the
-    last expect it. disagreement: (2,) 1 - macro-F1 on the pool between heads on other quarters, and on other halves.
+    curve_labels: (p,) that a fold trained on, most last. curve: (p,) macro-F1 on held-out labels.
+    part_labels: (3,) a quarter, a half and all of the labels looked at.
+    believed: (3,) macro-F1 on the pool of heads on so many, as the probabilities of the last expect it.
+    disagreement: (2,) 1 - macro-F1 on the pool between heads on other quarters, and on other halves.
     """
 
     n_labels: int
     n_classes: int
     curve_labels: npt.NDArray[np.float64]
     curve: npt.NDArray[np.float64]
+    part_labels: npt.NDArray[np.float64]
     believed: npt.NDArray[np.float64]
     disagreement: npt.NDArray[np.float64]
 
@@ -46,12 +48,13 @@ class Signals:
 
 
 def measure_signals(
-    vectors: FloatArray, classes: IntArray, pool: FloatArray, *, groups: IntArray | None = None, seed: int = 0
-) -> Signals:
+    vectors: FloatArray, classes: IntArray, pool: FloatArray, *, groups: IntArray | None = None, seed: int = 0,
+    shares: Sequence[float] = (1.0,),
+) -> Signals:  # fmt: skip
     """Measure on (m, d) labelled unit rows with classes (m,) and (n, d) rows of the pool, labelled ones included.
 
     groups: (m,) equal numbers never come to lie on two sides; None = each row by itself. Heads are fitted with fixed
-    strength: 25 fits.
+    strength: 13 fits, and four for each further one of ``shares``, of the labels that a fold trains on, 1 last.
 
     Raises:
         DataError: fewer than MIN_LABELS labels, or not two groups in each of two classes.
@@ -66,14 +69,16 @@ def measure_signals(
     sample = np.unique(np.linspace(0, len(pool) - 1, min(len(pool), MAX_POOL)).astype(np.int64))
     labelled = _Labelled(vectors, codes, groups, len(present))
     seen = np.asarray(pool[sample], np.float32)
-    curve, temperature = _hold_out(labelled, rng)
+    curve, temperature = _hold_out(labelled, shares, rng)
     head = labelled.fit(np.arange(len(rows)))
     probs = LinearHead(head.weight, head.bias, temperature).probabilities(seen)
-    shares = np.array(SHARES) * (1 - 1 / N_FOLDS) * n_labels
+    curve_labels = np.array(shares) * (1 - 1 / N_FOLDS) * len(rows)
     tried = [_part(labelled, seen, probs, n_parts, rng) for n_parts in PARTS]
     quarters, halves = tried[0], np.mean(tried[1:], axis=0)
-    return Signals(n_labels, len(present), shares, curve, np.array([quarters[0], halves[0], expect_f1(probs)]),
-                   np.array([quarters[1], halves[1]]))  # fmt: skip
+    return Signals(
+        n_labels, len(present), curve_labels, curve, np.array(PART_SHARES) * len(rows),
+        np.array([quarters[0], halves[0], expect_f1(probs)]), np.array([quarters[1], halves[1]]),
+    )  # fmt: skip
 
 
 def _thin(classes: IntArray, rng: np.random.Generator) -> IntArray:
@@ -139,17 +144,19 @@ def _logits(head: LinearHead, vectors: FloatArray) -> npt.NDArray[np.float64]:
     return np.asarray(vectors @ head.weight.T + bias, np.float64)
 
 
-def _hold_out(labelled: _Labelled, rng: np.random.Generator) -> tuple[npt.NDArray[np.float64], float]:
-    """Return macro-F1 (p,) on folds that heads on each of SHARES have not seen, and the temperature of the last."""
+def _hold_out(
+    labelled: _Labelled, shares: Sequence[float], rng: np.random.Generator
+) -> tuple[npt.NDArray[np.float64], float]:
+    """Return macro-F1 (p,) on folds that heads on each share have not seen, and the temperature of the last."""
     m = len(labelled.classes)
     folds = deal_groups(labelled.classes, labelled.groups, N_FOLDS, rng)
-    logits = np.zeros((len(SHARES), m, labelled.n_classes))
+    logits = np.zeros((len(shares), m, labelled.n_classes))
     for fold in range(N_FOLDS):
         train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         if not len(train) or not len(test):
             continue
         slices = deal_groups(labelled.classes[train], labelled.groups[train], N_SLICES, rng)
-        for i, share in enumerate(SHARES):
+        for i, share in enumerate(shares):
             rows = train[slices < share * N_SLICES]
             if len(rows):
                 logits[i, test] = _logits(labelled.fit(rows), labelled.vectors[test])

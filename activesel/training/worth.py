@@ -11,7 +11,7 @@ from activesel.records import FloatArray, IntArray
 from activesel.seeds import derive_rng
 from activesel.training.growth import fit_growth
 from activesel.training.head import DEFAULT_STRENGTH, fit_head
-from activesel.training.signals import PART_SHARES, Signals, macro_f1, measure_signals
+from activesel.training.signals import Signals, macro_f1, measure_signals
 
 REACH = 4  # times the labels at hand: farther than that nothing is said
 N_AHEAD = 40  # points of the expected curve
@@ -108,8 +108,8 @@ def judge(
     known: the present score with its interval, where evaluation labels told it: the curve then starts there.
     """
     m = signals.n_labels
-    growth = fit_growth(np.array(PART_SHARES) * m, signals.believed)
-    now = float(signals.believed[-1])
+    growth = fit_growth(signals.part_labels, signals.believed)
+    now = float(signals.believed[-1] + growth.at(m) - growth.at(signals.part_labels[-1]))
     score, low, high = known or (now, max(0.0, now - errors.score), min(1.0, now + errors.score))
 
     def gain_at(labels: int) -> float:
@@ -126,8 +126,8 @@ def judge(
     half = gain_half(gain, errors)
     last = max(m + 2 * budget, 2 * m, 0 if enough_at is None else enough_at + budget)
     ahead = sorted({m, *np.linspace(m + budget, last, N_AHEAD).astype(int).tolist()})
-    measured = [_around(max(1, round(share * m)), float(one), errors.score)
-                for share, one in zip(PART_SHARES, signals.believed, strict=True)]  # fmt: skip
+    parts = zip(signals.part_labels.tolist(), signals.believed.tolist(), strict=True)
+    measured = [_around(max(1, round(labels)), one, errors.score) for labels, one in parts]
     return Worth(
         m, signals.n_classes, budget, score, low, high, "pool" if known is None else "evaluation labels",
         gain, gain - half, min(gain + half, 1 - score), min(1.0, score + growth.level - float(growth.at(m))),

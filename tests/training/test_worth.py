@@ -30,7 +30,7 @@ def make_signals(ceiling: float = 0.8, size: float = 0.2, power: float = 0.5, n_
     """What is seen of a known curve: ceiling - size * (labels / n_labels) ** -power."""
     labels = np.array(PART_SHARES) * n_labels
     believed = ceiling - size * (labels / n_labels) ** -power
-    return Signals(n_labels, 3, labels, np.array([0.3, 0.4, 0.5]), believed, np.array([0.4, 0.3]))
+    return Signals(n_labels, 3, labels[-1:], np.array([0.5]), labels, believed, np.array([0.4, 0.3]))
 
 
 def make_pool(n: int = 400, spread: float = 0.8, n_classes: int = 3, seed: int = 0) -> tuple[Vectors, IntArray]:
@@ -89,6 +89,16 @@ def test_a_known_score_moves_the_curve() -> None:
     known = judge(make_signals(), budget=400, least_gain=0.01, known=(0.5, 0.45, 0.55), errors=EXACT)
     assert (known.score, known.gain) == (0.5, plain.gain)
     assert known.ahead[1].score == pytest.approx(plain.ahead[1].score - 0.1)
+
+
+def test_of_many_labels_a_sample_is_looked_at() -> None:
+    seen = make_signals(power=1.0, n_labels=2000)  # 0.6 at 2,000 labels, so 0.7 at 4,000
+    worth = judge(replace(seen, n_labels=4000), budget=4000, least_gain=0.01, errors=EXACT)
+    assert worth.score == pytest.approx(0.7, abs=0.01)
+    assert worth.gain == pytest.approx(0.05, abs=0.01)
+    vectors, classes = make_pool(2500)
+    found = measure_signals(vectors, classes, vectors[:100])
+    assert (found.n_labels, found.part_labels.tolist()) == (2500, [500.0, 1000.0, 2000.0])
 
 
 def test_a_million_labels_and_a_budget_of_one() -> None:
