@@ -29,7 +29,7 @@ class Errors:
     gain_share: float
 
 
-ERRORS = Errors(0.1, 0.02, 0.8)  # fitted by scripts/run_stopping.py: docs/stopping_measured.md
+ERRORS = Errors(0.114, 0.014, 0.7)  # fitted by scripts/run_stopping.py: docs/stopping_measured.md
 
 
 @dataclass(frozen=True)
