@@ -137,6 +137,20 @@ def repeat_last(case: Case, batches: int) -> float:
     return batches * (case.now - case.curve[case.n_done - 2])
 
 
+def scale_disagreement(cases: Sequence[Case]) -> Callable[[Case, int], float]:
+    """Return an estimate by what heads on two halves disagree about, scaled by least squares on the other sets."""
+
+    def see(case: Case, batches: int) -> float:
+        return float(case.signals.disagreement[-1] * (1 - (case.n_done / (case.n_done + batches)) ** 0.5))
+
+    def estimate(case: Case, batches: int) -> float:
+        others = [one for one in cases if one.name != case.name] or cases
+        seen = np.array([see(one, batches) for one in others])
+        return see(case, batches) * float(seen @ [one.gain(batches) for one in others] / (seen @ seen))
+
+    return estimate
+
+
 ESTIMATES: dict[str, Callable[[Case, int], float]] = {
     "**ours**: curve on the pool": expect,
     "curve on held-out labels": extrapolate,
@@ -152,7 +166,7 @@ def tabulate_gains(cases: Sequence[Case], batches: int, errors: dict[str, Errors
              "|---" * (len(names) + 4) + "|"]  # fmt: skip
     truth = np.array([case.gain(batches) for case in cases])
     of_set = np.array([case.name for case in cases])
-    for title, estimate in ESTIMATES.items():
+    for title, estimate in (ESTIMATES | {"what two halves disagree about, scaled": scale_disagreement(cases)}).items():
         said = np.array([estimate(case, batches) for case in cases])
         cells = [_errors(said[of_set == name] - truth[of_set == name]) for name in names] + [_errors(said - truth)]
         cells.append(f"{np.corrcoef(said, truth)[0, 1]:.2f}" if said.std() > 0 else "-")
@@ -239,7 +253,7 @@ def write_page(args: argparse.Namespace, cases: Sequence[Case], errors: dict[str
         f"[stopping.md](stopping.md) is asked: {len(cases)} answers. A true gain is that of one trial on its test "
         "half, the luck of that batch included, which no estimate can know.",
         "## The next batch of 20\n\nMean error (above 0: promised too much), mean absolute error of the gain in "
-        "macro-F1. The widths of intervals are fitted on the two other sets.",
+        "macro-F1. Widths of intervals, and the scale of the disagreement, are fitted on the two other sets.",
         tabulate_gains(cases, 1, errors),
         "## The next 80 labels",
         tabulate_gains(cases, 4, errors),

@@ -109,7 +109,7 @@ def judge(
     """
     m = signals.n_labels
     growth = fit_growth(signals.part_labels, signals.believed)
-    now = float(signals.believed[-1] + growth.at(m) - growth.at(signals.part_labels[-1]))
+    now = min(1.0, float(signals.believed[-1] + growth.at(m) - growth.at(signals.part_labels[-1])))
     score, low, high = known or (now, max(0.0, now - errors.score), min(1.0, now + errors.score))
 
     def gain_at(labels: int) -> float:
