@@ -13,7 +13,7 @@ def deal_groups(classes: IntArray, groups: IntArray, n_parts: int, rng: np.rando
     classes: (m,) a group counts as its first row's class. groups: (m,) numbers, equal = must stay together.
 
     >>> deal_groups(np.array([0, 0, 0, 1]), np.array([5, 5, 6, 7]), 2, np.random.default_rng(0)).tolist()
-    [1, 1, 0, 0]
+    [0, 0, 1, 0]
     """
     _, first, of_row = np.unique(groups, return_index=True, return_inverse=True)
     order = rng.permutation(len(first))
