@@ -61,6 +61,10 @@ class ScoresConfig(_Section):
     reduction_top_k: int = Field(ge=1)
 
 
+class StoppingConfig(_Section):
+    least_gain: float = Field(gt=0, le=1)
+
+
 class ReportConfig(_Section):
     thumbnail_px: int = Field(ge=16, le=1024)
     map_points: int = Field(ge=10, le=100_000)
@@ -74,6 +78,7 @@ class Config(_Section):
     duplicates: DuplicatesConfig
     selection: SelectionConfig
     scores: ScoresConfig
+    stopping: StoppingConfig
     report: ReportConfig
 
 

@@ -193,6 +193,7 @@ def _show_result(result: BatchResult, folder: Path) -> None:
         ("unchanged", REUSED if result.reused else None),
         *(("note", note) for note in result.notes),
         *(("first" if i == 0 else " ", line) for i, line in enumerate(shown + more)),
+        ("worth", result.worth_text),
         ("batch", folder / "batch.csv"),
         ("report", folder / "report.html"),
     ])  # fmt: skip

@@ -7,7 +7,7 @@ import os
 import platform
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -25,8 +25,10 @@ from activesel.novelty import score_novelty
 from activesel.pipelines.choose import Chosen
 from activesel.pipelines.gather import Gathered, SelectRequest
 from activesel.pipelines.tables import write_blocks, write_cell, write_csv
+from activesel.pipelines.worth import expect_worth
 from activesel.reasons import Kind
 from activesel.records import FloatArray, IntArray
+from activesel.training.worth import Worth
 from activesel.uncertainty import score_entropy, score_least_confidence
 from activesel.workspace import Workspace, write_atomic, write_json
 
@@ -65,7 +67,7 @@ class PickRecord:
 
 @dataclass(frozen=True)
 class BatchFile:
-    """What batch.json holds."""
+    """What batch.json holds. worth: what the batch is expected to bring. worth_text: that, or why it is not known."""
 
     schema_version: int
     batch_id: str
@@ -81,21 +83,24 @@ class BatchFile:
     notes: tuple[str, ...]
     n_pool: int
     n_labelled: int
+    worth: Worth | None = field(default=None, kw_only=True)
+    worth_text: str = field(default="", kw_only=True)
     picks: tuple[PickRecord, ...]
 
 
 def build_batch(
     workspace: Workspace, request: SelectRequest, gathered: Gathered, chosen: Chosen, batch_id: str, key: str
 ) -> BatchFile:
-    """Describe a chosen batch."""
+    """Describe a chosen batch, and what it is expected to bring."""
     config = workspace.config
     # A file name that is no UTF-8 comes from the shell as lone surrogates, which no JSON file can hold.
     command = os.fsencode(request.command).decode("utf8", errors="replace")
+    worth, worth_text = expect_worth(workspace, gathered, chosen)
     return BatchFile(
         SCHEMA_VERSION, batch_id, datetime.now(UTC).isoformat(timespec="seconds"), key, config.selection.strategy,
         float(request.budget), config.seed, command, config.model_dump(mode="json"), package_versions(),
         gathered.input_hashes, chosen.picks.notes, len(gathered.images), len(gathered.labelled),
-        _records(gathered, chosen, config.scores.neighbours),
+        _records(gathered, chosen, config.scores.neighbours), worth=worth, worth_text=worth_text,
     )  # fmt: skip
 
 

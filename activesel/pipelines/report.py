@@ -143,7 +143,7 @@ def _build(workspace: Workspace, batch: BatchFile, snapshot: Snapshot) -> Report
                  snapshot.near_label[sample] if len(snapshot.labelled) else None),
         tuple(ScoreSample(name, values[sample], values[snapshot.picked], SCORES.get(name, ""))
               for name, values in snapshot.scores.items()),
-        snapshot.breakdowns, quarantine, odd_place,
+        snapshot.breakdowns, quarantine, odd_place, batch.worth, batch.worth_text,
     )  # fmt: skip
 
 

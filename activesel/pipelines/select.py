@@ -32,6 +32,7 @@ from activesel.pipelines.report import write_report_of
 from activesel.pipelines.request import Request
 from activesel.records import FloatArray, KnnGraph, Quota
 from activesel.strategies import find_strategy
+from activesel.training.worth import Worth
 from activesel.workspace import Workspace
 
 _LOG = logging.getLogger(__name__)
@@ -41,13 +42,18 @@ __all__ = ["BatchResult", "SelectRequest", "plan_batch", "select_batch"]
 
 @dataclass(frozen=True)
 class BatchResult:
-    """A finished batch. reused: the same request was answered before, and this is that batch."""
+    """A finished batch. worth, worth_text: what it is expected to bring, as in its file.
+
+    reused: the same request was answered before, and this is that batch.
+    """
 
     batch_id: str
     folder: Path
     n_by_kind: dict[str, int]
     strategy: str
     notes: tuple[str, ...]
+    worth: Worth | None
+    worth_text: str
     picks: tuple[PickRecord, ...]
     seconds: dict[str, float]
     reused: bool = False
@@ -81,6 +87,7 @@ def select_batch(workspace: Workspace, request: SelectRequest) -> BatchResult:
     clock.lap("choose")
     batch_id = f"{len(earlier) + 1:04d}"
     batch = build_batch(workspace, request, gathered, chosen, batch_id, key)
+    clock.lap("worth")
 
     def write_report(folder: Path) -> None:
         clock.lap("write")
@@ -259,4 +266,5 @@ def _find_done(workspace: Workspace, key: str, gathered: Gathered) -> BatchFile 
 def _result(workspace: Workspace, batch: BatchFile, seconds: dict[str, float], *, reused: bool = False) -> BatchResult:
     counts: Counter[str] = Counter(pick.kind for pick in batch.picks)
     folder = workspace.batches_dir / batch.batch_id
-    return BatchResult(batch.batch_id, folder, dict(counts), batch.strategy, batch.notes, batch.picks, seconds, reused)
+    return BatchResult(batch.batch_id, folder, dict(counts), batch.strategy, batch.notes, batch.worth, batch.worth_text,
+                       batch.picks, seconds, reused)  # fmt: skip

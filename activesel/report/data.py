@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from activesel.records import FloatArray, Quarantined
+from activesel.training.worth import Worth
 
 Kind = Literal["strategy", "explore", "evaluation"]
 
@@ -149,6 +150,7 @@ class ReportData:
     """The whole report. What is None or empty leaves no trace on the page.
 
     thumbnail: draws a pick. odd_place: draws the part of it that is least like the pool, enlarged.
+    worth: what this batch is expected to bring. worth_text: that in a sentence, or why there is no estimate.
     """
 
     run: Run
@@ -161,3 +163,5 @@ class ReportData:
     breakdowns: tuple[Breakdown, ...] = ()
     quarantine: QuarantineList = QuarantineList()
     odd_place: Thumbnailer = no_thumbnail
+    worth: Worth | None = None
+    worth_text: str = ""

@@ -23,6 +23,7 @@ from markupsafe import Markup
 from activesel.report.charts import CIRCLE, Layer, draw_coverage, draw_histogram, map_layers, map_payload
 from activesel.report.data import PickEntry, ReportData, Thumbnailer
 from activesel.report.figures import summarise_coverage
+from activesel.report.worth import draw_worth
 from activesel.workspace import write_atomic
 
 SCHEMA_VERSION = 1
@@ -77,7 +78,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "count": format_count, "percent": format_percent, "filename": file_name, "file_url": file_url,
-        "json": embed_json,
+        "json": embed_json, "capitalise": lambda text: text[:1].upper() + text[1:],
     }  # fmt: skip
     return environment
 
@@ -99,6 +100,7 @@ def _context(data: ReportData) -> dict[str, Any]:
         "facets": find_facets(listed), "score_names": _score_names(listed), "layers": layers, "map_data": payload,
         "picks_data": [_pick_payload(pick) for pick in listed],
         "coverage": summary, "coverage_chart": draw_coverage(summary) if summary else None,
+        "worth_chart": draw_worth(data.worth) if data.worth else None,
         "histograms": [chart for chart in map(draw_histogram, data.scores) if chart],
         "quarantined": sum(data.quarantine.counts.values()), "max_quarantined": MAX_QUARANTINED,
         "max_breakdown_rows": MAX_BREAKDOWN_ROWS, "circle": CIRCLE, "schema_version": SCHEMA_VERSION,

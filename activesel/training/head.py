@@ -185,7 +185,7 @@ def _tune(examples: _Examples, rng: np.random.Generator) -> tuple[float, float]:
     tried = []
     for strength in STRENGTHS:
         logits, truth = _hold_out(examples, folds, strength)
-        temperature, loss = _fit_temperature(logits, truth)
+        temperature, loss = fit_temperature(logits, truth)
         tried.append((loss, strength, temperature))
     _, strength, temperature = min(tried)
     return strength, temperature
@@ -221,8 +221,11 @@ def _hold_out(examples: _Examples, folds: IntArray, strength: float) -> tuple[np
     return np.concatenate(logits), np.concatenate(truth)
 
 
-def _fit_temperature(logits: npt.NDArray[np.float64], truth: IntArray) -> tuple[float, float]:
-    """Return the temperature with the lowest log-loss, held near 1 while there are few rows, and that loss per row."""
+def fit_temperature(logits: npt.NDArray[np.float64], truth: IntArray) -> tuple[float, float]:
+    """Return the temperature with the lowest log-loss, held near 1 while there are few rows, and that loss per row.
+
+    logits: (q, c), q >= 1. truth: (q,) class indices.
+    """
     from scipy.optimize import minimize_scalar
 
     def loss(log_temperature: float) -> float:

@@ -91,6 +91,17 @@ def test_json_is_one_document_and_nothing_else(cli: Cli, workspace: Path) -> Non
     assert Path(done.json["report"]).is_file()
 
 
+def test_what_the_batch_brings_is_said(cli: Cli, workspace: Path, photos: Path, tmp_path: Path) -> None:
+    asked = ("select", "--budget", 2, "-w", workspace, "--set", "duplicates.similarity=1.0")
+    assert "worth   no estimate of what more labels bring: too few labels" in cli(*asked).out
+    first = cli(*asked, "--labels", write_labels(tmp_path / "more.csv", photos, 20))
+    line = next(line for line in first.out.splitlines() if line.startswith("worth"))
+    assert line.split(maxsplit=1)[1].startswith("the next 2 labels are expected to raise macro-F1 by ")
+    told = cli(*asked, "--json").json
+    assert told["worth_text"] in line
+    assert told["worth"]["n_labels"] == 20
+
+
 def test_flags_win_over_set(cli: Cli, workspace: Path) -> None:
     done = cli("select", "--budget", 2, "--set", "selection.strategy=random", "--strategy", "k-center", "-w", workspace,
                "--json")  # fmt: skip

@@ -101,6 +101,8 @@ BATCH_FIELDS = {
     "notes": lambda v: isinstance(v, list) and all(map(check_text, v)),
     "n_pool": lambda v: v == 40,
     "n_labelled": lambda v: v == 8,
+    "worth": lambda v: v is None,  # tests/pipelines/test_worth.py has the others
+    "worth_text": lambda v: "too few labels" in v,
     "picks": lambda v: isinstance(v, list) and len(v) == 10,
 }
 

@@ -22,6 +22,7 @@ from activesel.report.data import (
     ScoreSample,
 )
 from activesel.report.figures import count_breakdown
+from activesel.training.worth import Point, Worth, describe_worth
 
 N_PICKS = 30
 # Each would run, were it ever taken for markup or for script.
@@ -76,6 +77,13 @@ def make_map(picks: tuple[PickEntry, ...], rng: np.random.Generator) -> MapPoint
     return MapPoints(rng.random((n, 2)).astype(np.float32), roles, ranks, classes, ("crack", "scratch"), names)
 
 
+def make_worth() -> Worth:
+    """100 labels at 0.6; 0.2 are left to gain, half of it by the next 100."""
+    measured = tuple(Point(n, 0.8 - 20 / n, 0.75 - 20 / n, 0.85 - 20 / n) for n in (30, 50, 100))
+    ahead = tuple(Point(n, 0.8 - 20 / n, 0.8 - 20 / n - n / 1e4, 0.8 - 20 / n + n / 1e4) for n in range(100, 600, 100))
+    return Worth(100, 3, 100, 0.6, 0.55, 0.65, "pool", 0.1, 0.07, 0.13, 0.8, 0.02, 300, 0.4, measured, ahead)
+
+
 def make_report(**changes: object) -> ReportData:
     """Return the report; keyword arguments replace fields of ReportData."""
     rng = np.random.default_rng(0)
@@ -97,6 +105,8 @@ def make_report(**changes: object) -> ReportData:
         "scores": (ScoreSample("margin", rng.random(200), rng.random(30)),),
         "breakdowns": (count_breakdown("station", np.arange(200) % 3, ("cam-0", "cam-1", "cam-2"),
                                         labelled=np.arange(20), picked=np.arange(20, 50)),),
+        "worth": make_worth(),
+        "worth_text": describe_worth(make_worth()),
         "quarantine": QuarantineList({"empty": 1}, (Quarantined("/data/line-4/x.png", "empty", "0 bytes"),)),
     }  # fmt: skip
     return ReportData(**(values | changes))  # type: ignore[arg-type]
@@ -122,6 +132,7 @@ def make_evil() -> ReportData:
         data,
         run=run,
         settings_yaml="\n".join(EVIL),
+        worth_text=EVIL[3],
         map=replace(data.map, names=names, class_names=EVIL[:2]),
         scores=(ScoreSample(EVIL[0], np.array([0.2]), np.array([0.4]), EVIL[1]),),
         breakdowns=(
