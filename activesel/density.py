@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from activesel.errors import DataError
 from activesel.records import FloatArray, IntArray, KnnGraph
-from activesel.tensors import Rows
+from activesel.tensors import Rows, multiply_roughly
 
 REFERENCE_ROWS = 2048
 BLOCK_ROWS = 8192
@@ -63,7 +63,7 @@ def sample_density(
     anchors = (rows.rough(sample_rows(n, rng)) if reference is None else Rows(reference, device).rough(slice(None))).T
     density = np.empty(n, dtype=np.float32)
     for block in rows.blocks(PRODUCT_ROWS):
-        cosine = (rows.rough(block) @ anchors).float()
+        cosine = multiply_roughly(rows.rough(block), anchors).float()
         kernel = cosine.sub_(1.0).clamp_(max=0.0).mul_(2.0 / bandwidth).exp_()
         density[block] = kernel.mean(dim=1).cpu().numpy()
     return density

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from activesel.records import FloatArray, IntArray
-from activesel.tensors import ROUGH_ERROR, Rows
+from activesel.tensors import ROUGH_ERROR, Rows, multiply_roughly
 
 BLOCK_ROWS = 16384
 BLOCK_ANCHORS = 2048
@@ -112,7 +112,7 @@ class _Search:
         maxima = []
         for anchors in torch.split(self._rough, STEP_ANCHORS):
             products = self._products[: len(anchors), : len(rows)]
-            torch.mm(anchors, rows.T, out=products)
+            multiply_roughly(anchors, rows.T, out=products)
             # Numbers that are not negative are ordered as their bits are, and integers compare ten times as fast; a
             # maximum that is negative comes out wrong, but negative.
             bits = products.view(torch.int16).view(-1, GROUP, len(rows)).amax(dim=1)

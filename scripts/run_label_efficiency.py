@@ -17,13 +17,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from activesel.benchmark.dataset import Dataset, split_by_group
 from activesel.benchmark.outcome import REFERENCE, Standing
 from activesel.benchmark.page import render_chart
 from activesel.benchmark.peers import PEERS, find_chooser
 from activesel.benchmark.story import BenchRequest, BenchResult, run_bench
-from activesel.benchmark.summary import curve_area, labels_to_reach
+from activesel.benchmark.summary import Compared, compare, curve_area, labels_to_reach
 from activesel.benchmark.trial import Curve, Protocol, make_bench, run_trial
 from activesel.workspace import create_workspace
 
@@ -48,10 +49,10 @@ def main() -> None:
         tune({name: run_set(args, name, "defect-aware", (REFERENCE,)).dataset for name in args.sets})
         return
     results = {pooling: [run_set(args, name, pooling, (*OURS, *PEERS)) for name in args.sets] for pooling in POOLINGS}
-    parts = [describe_run(args)]
+    parts = [describe_run(args), tabulate_goals(args.sets, results)]
     for pooling, of_sets in results.items():
         parts += [f"## {pooling.capitalize()} vectors", tabulate_areas(args.sets, of_sets),
-                  tabulate_default(args.sets, of_sets)]  # fmt: skip
+                  tabulate_default(args.sets, of_sets), tabulate_means(args.sets, of_sets)]  # fmt: skip
         for name, result in zip(args.sets, of_sets, strict=True):
             picture = args.out.with_name(f"label_efficiency_{name}_{pooling.replace('-', '_')}.svg")
             picture.write_text(render_chart(only_peers(result)), encoding="utf8")
@@ -100,6 +101,50 @@ def describe_run(args: argparse.Namespace) -> str:
     ])  # fmt: skip
 
 
+def tabulate_goals(names: Sequence[str], results: dict[str, list[BenchResult]]) -> str:
+    """What the default was meant to reach, and whether it does: per set, and in the mean over them."""
+    lines = [
+        "## What was aimed at",
+        "",
+        "| the default | " + " | ".join(results) + " |",
+        "|---" * (len(results) + 1) + "|",
+    ]
+    rows: dict[str, list[str]] = {"not below the best peer by more than the interval": [],
+                                  "above every peer in the mean over the sets": [],
+                                  "ahead of random in nine of ten seeds, where anyone is": []}  # fmt: skip
+    beside, mean, ahead = rows.values()
+    for of_sets in results.values():
+        defaults = [next(one for one in result.standings if one.strategy == "default") for result in of_sets]
+        peers = [next(one for one in result.standings if one.strategy in PEERS) for result in of_sets]
+        compared = [one.against[peer.strategy] for one, peer in zip(defaults, peers, strict=True)]
+        beside.append(_verdicts(names, [one.difference >= -one.half for one in compared]))
+        means = mean_areas(of_sets)
+        best = max(PEERS, key=lambda name: float(means[name].mean()))
+        is_above = "yes" if means["default"].mean() > means[best].mean() else "no"
+        mean.append(f"{is_above}: {means['default'].mean():.3f}, {best} {means[best].mean():.3f}")
+        most = [max(one.against[REFERENCE].wins for one in result.standings if one.strategy != REFERENCE)
+                for result in of_sets]  # fmt: skip
+        enough = [one.against[REFERENCE].wins * 10 >= 9 * one.against[REFERENCE].n for one in defaults]
+        nobody = [count * 10 < 9 * one.against[REFERENCE].n for count, one in zip(most, defaults, strict=True)]
+        ahead.append(_verdicts(names, enough, nobody))
+    lines += [f"| {title} | " + " | ".join(cells) + " |" for title, cells in rows.items()]
+    return "\n".join([*lines, "", "What was tried to come further: [default_variants.md](default_variants.md)."])
+
+
+def _verdicts(names: Sequence[str], met: Sequence[bool], nobody: Sequence[bool] | None = None) -> str:
+    found = ["yes" if is_met else "no" for is_met in met]
+    for number, is_so in enumerate(nobody or ()):
+        if is_so and not met[number]:
+            found[number] = "nobody is"
+    return ", ".join(f"{name} {said}" for name, said in zip(names, found, strict=True))
+
+
+def mean_areas(results: Sequence[BenchResult]) -> dict[str, npt.NDArray[np.float64]]:
+    """Return for the default, random and every peer its area in the mean over the sets, one a seed."""
+    return {name: np.mean([[curve_area(curve) for curve in curves_of(result, name)] for result in results], axis=0)
+            for name in ("default", REFERENCE, *PEERS)}  # fmt: skip
+
+
 def tabulate_areas(names: Sequence[str], results: Sequence[BenchResult]) -> str:
     """One row a strategy, by the mean over the sets."""
     by_name = [{one.strategy: one for one in result.standings} for result in results]
@@ -138,8 +183,21 @@ def tabulate_default(names: Sequence[str], results: Sequence[BenchResult]) -> st
     return "\n".join([*lines, *(f"| {title} | " + " | ".join(cells) + " |" for title, cells in rows.items())])
 
 
+def tabulate_means(names: Sequence[str], results: Sequence[BenchResult]) -> str:
+    """The default against random and every peer in the mean over the sets, paired by seed, the strongest first."""
+    means = mean_areas(results)
+    lines = [f"Mean over {', '.join(names)}, the default's difference from each, seeds won:", ""]
+    for name in sorted(means, key=lambda name: -means[name].mean()):
+        if name != "default":
+            lines.append(f"* {name}: {_tell(compare(means['default'].tolist(), means[name].tolist()))}")
+    return "\n".join(lines)
+
+
 def _versus(one: Standing, other: str) -> str:
-    compared = one.against[other]
+    return _tell(one.against[other])
+
+
+def _tell(compared: Compared) -> str:
     return f"{compared.difference:+.3f} ± {compared.half:.3f}, {compared.wins} of {compared.n}"
 
 

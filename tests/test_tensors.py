@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from activesel.tensors import Rows
+from activesel import tensors
+from activesel.tensors import ROUGH_ERROR, Rows, multiply_roughly
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
@@ -25,6 +26,40 @@ def test_rough_rows_are_near(rng: np.random.Generator) -> None:
     rough = Rows(vectors).rough(slice(0, 50))
     assert rough.dtype == torch.bfloat16
     np.testing.assert_allclose(rough.float().numpy(), vectors, rtol=2**-8)
+
+
+@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.parametrize("into", [True, False])
+def test_rough_products_are_within_their_error(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, native: bool, into: bool
+) -> None:
+    """By the processor's own bfloat16 and by way of float32: the same type, and no farther off than promised."""
+    monkeypatch.setattr(tensors, "cpu_multiplies_bfloat16", lambda: native)
+    rows = torch.nn.functional.normalize(torch.from_numpy(rng.normal(size=(40, 16))).float())
+    rough = rows.bfloat16()
+    out = torch.empty((40, 40), dtype=torch.bfloat16) if into else None
+    product = multiply_roughly(rough, rough.T, out=out)
+    assert product.dtype == torch.bfloat16
+    assert out is None or torch.equal(product, out)
+    assert float((product.float() - rows @ rows.T).abs().max()) <= ROUGH_ERROR
+    assert torch.equal(multiply_roughly(rough, torch.zeros_like(rough.T)), torch.zeros(40, 40).bfloat16())
+
+
+def test_a_processor_without_bfloat16_never_multiplies_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch would do it a number at a time: minutes instead of seconds."""
+    monkeypatch.setattr(tensors, "cpu_multiplies_bfloat16", lambda: False)
+    seen: list[torch.dtype] = []
+
+    class Watched(torch.Tensor):
+        @classmethod
+        def __torch_function__(cls, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+            if "matmul" in function.__name__ or function.__name__ == "mm":
+                seen.append(args[0].dtype)
+            return super().__torch_function__(function, types, args, kwargs)
+
+    one = torch.eye(3).bfloat16().as_subclass(Watched)
+    multiply_roughly(one, one)
+    assert seen == [torch.float32]
 
 
 def test_a_read_only_memory_map_is_taken_as_it_is(tmp_path: Path) -> None:

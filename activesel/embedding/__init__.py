@@ -6,7 +6,7 @@ Adding a backbone family is one new file like timm_models.py and its line below.
 from __future__ import annotations
 
 from activesel.embedding import efficientnet_lite0, timm_models, torchvision_models  # registers each family
-from activesel.embedding.backbone import Backbone, backbone_key, cpu_multiplies_bfloat16, open_backbone
+from activesel.embedding.backbone import Backbone, backbone_key, open_backbone
 from activesel.embedding.registry import family_names
 from activesel.embedding.store import VectorStore
 from activesel.embedding.stream import EmbeddedBatch, embed_images
@@ -19,7 +19,6 @@ __all__ = [
     "EmbeddedBatch",
     "VectorStore",
     "backbone_key",
-    "cpu_multiplies_bfloat16",
     "embed_images",
     "family_names",
     "open_backbone",

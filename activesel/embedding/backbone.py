@@ -14,6 +14,7 @@ from activesel.embedding.checkpoints import weights_digest
 from activesel.embedding.readout import RawReadOut, ReadOut
 from activesel.embedding.registry import Preprocess, Recipe, find_recipe
 from activesel.errors import ConfigError, DataError
+from activesel.tensors import cpu_multiplies_bfloat16
 
 if TYPE_CHECKING:
     import torch
@@ -156,12 +157,3 @@ def _pick_dtype(precision: str, device: torch.device) -> torch.dtype:
         return {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
     native = torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_multiplies_bfloat16()
     return torch.bfloat16 if native else torch.float32
-
-
-def cpu_multiplies_bfloat16() -> bool:
-    """Tell whether the processor has bfloat16 instructions; emulation is slower than float32."""
-    import torch
-
-    # Not public, but there since 2.5; an absent one means "do not know", and float32 is right everywhere.
-    questions = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, question, lambda: False)() for question in questions)

@@ -10,7 +10,7 @@ from activesel.index.codes import Floats, inner_products
 from activesel.index.workers import run_on_all_cores
 from activesel.records import IntArray
 from activesel.seeds import derive_rng
-from activesel.tensors import Rows
+from activesel.tensors import Rows, multiply_roughly
 
 ROWS_PER_LIST = 400
 MOST_LISTS = 16384  # assigning costs n times this many products
@@ -61,7 +61,7 @@ class Lists:
 
     def _score(self, queries: Floats) -> torch.Tensor:
         """Return what falls with the distance, (q, l and some) bfloat16: enough to tell near lists from far ones."""
-        return _with_columns(queries, np.ones((2, len(queries)), np.float32)) @ self._rough.T
+        return multiply_roughly(_with_columns(queries, np.ones((2, len(queries)), np.float32)), self._rough.T)
 
     def _assign(self, rows: Floats) -> npt.NDArray[np.int32]:
         lists = np.empty(len(rows), np.int32)

@@ -16,9 +16,9 @@ from typing import Literal
 
 from activesel.catalog import Catalog
 from activesel.config import Config, load_config
-from activesel.embedding import cpu_multiplies_bfloat16
 from activesel.errors import ActiveselError
 from activesel.pipelines.settings import find_workspace_or_none
+from activesel.tensors import cpu_multiplies_bfloat16
 from activesel.workspace import Workspace
 
 PACKAGES = ("torch", "torchvision", "timm", "faiss-cpu", "scikit-learn", "opencv-python-headless", "pillow")

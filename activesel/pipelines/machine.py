@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from activesel.errors import UsageError
+from activesel.tensors import multiply_roughly
 
 UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "t": 1000**4,
          "ki": 1024, "mi": 1024**2, "gi": 1024**3, "ti": 1024**4}  # fmt: skip
@@ -103,15 +104,15 @@ def measure_rates(device: str) -> Rates:
     """Measure the rates of one device, in 0.2 s; once in a process."""
     import torch
 
-    def product(dtype: torch.dtype) -> float:
-        left = torch.ones((1024, 256), device=device).to(dtype)
-        right = torch.ones((256, 1024), device=device).to(dtype)
-        return 2.0 * 1024 * 256 * 1024 / _quickest(lambda: left @ right, device)
-
+    left, right = torch.ones((1024, 256), device=device), torch.ones((256, 1024), device=device)
+    half_left, half_right = left.bfloat16(), right.bfloat16()
+    n_operations = 2.0 * 1024 * 256 * 1024
+    rough = n_operations / _quickest(lambda: multiply_roughly(half_left, half_right), device)
+    exact = n_operations / _quickest(lambda: left @ right, device)
     source = torch.ones(1 << 22, device=device)
     target = torch.empty_like(source)
     copied = source.numel() * source.element_size() / _quickest(lambda: target.copy_(source), device)
-    return Rates(product(torch.bfloat16), product(torch.float32), copied)
+    return Rates(rough, exact, copied)
 
 
 def _quickest(work: Callable[[], object], device: str, at_most_s: float = 0.05) -> float:

@@ -15,7 +15,7 @@ from activesel.strategies.cost import Cost
 from activesel.strategies.registry import strategy
 from activesel.strategies.tally import Tally
 from activesel.strategies.trust import tempered_margin
-from activesel.tensors import ROUGH_ERROR, Rows
+from activesel.tensors import ROUGH_ERROR, Rows, multiply_roughly
 
 ROUGH_ROWS = 16384  # rows with the largest bounds, loaded at a time: 8 MB at d = 256
 EXACT_ROWS = 1024  # of them, rows whose distances to each other are known: 4 MB
@@ -209,7 +209,8 @@ class _Reach:
 
 def _largest_product(rows: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
     """Return each row's largest product with a centre, (r,), centres in blocks."""
-    largest = [(rows @ chunk.T).amax(dim=1) for chunk in torch.split(centres, BLOCK_CENTRES)]
+    multiply = multiply_roughly if rows.dtype == torch.bfloat16 else torch.mm
+    largest = [multiply(rows, chunk.T).amax(dim=1) for chunk in torch.split(centres, BLOCK_CENTRES)]
     return torch.stack(largest).amax(dim=0)
 
 
