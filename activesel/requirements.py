@@ -118,7 +118,8 @@ def load_requirements(path: Path) -> RequirementsFile:
 
 
 def _explain(error: ValidationError, path: Path, lines: Mapping[Loc, int]) -> ConfigError:
-    first = error.errors()[0]
+    # A key misspelt is another missing: the former says more.
+    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     loc = first["loc"]
     where = f"{path}:{_line_of(lines, loc)}"
     key = ".".join(str(part) for part in loc)

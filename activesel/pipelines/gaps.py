@@ -88,6 +88,9 @@ def survey_gaps(workspace: Workspace, request: GapsRequest) -> Survey:
     facts = _collect_facts(survey)
     wanted = file.wanted
     gaps = find_gaps(facts, wanted.confidence, wanted.false_rejects, wanted.region_labels)
+    if sum(gap.draws > 0 for gap in gaps) > 1:
+        told = "one random draw serves every class: the largest `select --evaluation 1` below covers the others"
+        survey = replace(survey, notes=(*survey.notes, told))
     return replace(survey, facts=tuple(facts), gaps=tuple(gaps))
 
 
