@@ -33,7 +33,7 @@ class Facts:
 
     n_labelled: images to learn from; n_groups: parts among them. recall: on images held out, None = not measurable.
     n_gold: its images in the gold set. likely: images of it that the unlabelled pool holds, by the model; None = nobody
-    knows, for nothing is labelled. n_pool: unlabelled images of the slice, of any class. rows: the likely ones, most
+    knows, for nothing is labelled. n_pool: unlabelled images, of any class or slice. rows: the likely ones, most
     likely first. real: its labelled rows; missed: those that the model misses when they are held out. regions: of the
     class, () for a slice. unknown_before: columns of ``where`` that only a mask tells. is_good: the class that is no
     defect, whose recall is the share that passes.

@@ -15,8 +15,10 @@ from activesel.coverage import is_covered
 from activesel.errors import DataError
 from activesel.gaps import Facts, Gap
 from activesel.images import thumbnail_jpeg
+from activesel.pipelines.defects import band_of
 from activesel.pipelines.embed import load_vectors
 from activesel.pipelines.gaps import GOLD_SET, Survey
+from activesel.pipelines.slices import read_number
 from activesel.records import FloatArray, IntArray
 from activesel.report.gaps_page import (
     FAR,
@@ -39,6 +41,7 @@ _LOG = logging.getLogger(__name__)
 SCHEMA_VERSION = 1
 MAX_ROWS = 64  # images named per gap, and averaged to its centroid
 MAX_PICTURES = 6  # shown per gap,
+MAX_VALUES = 50  # of a band in a command; more are no filter
 PICTURED_GAPS = 20  # of so many
 NEAR_MARK = 0.03  # of the map's sides; of two marks nearer than that the more pressing is shown
 MAP_POINTS = 1500  # an SVG of more is slow to draw
@@ -88,7 +91,7 @@ def as_json(workspace: Workspace, survey: Survey, folder: Path, place: dict[int,
     }  # fmt: skip
 
 
-def next_command(workspace: Workspace, gap: Gap, rank: int, folder: Path) -> str:
+def next_command(workspace: Workspace, survey: Survey, gap: Gap, rank: int, folder: Path) -> str:
     """Return the shell command that closes a gap; "" where none does."""
     words = ["activesel"]
     if gap.action == "label" and gap.kind in ("gold", "proof"):
@@ -99,8 +102,7 @@ def next_command(workspace: Workspace, gap: Gap, rank: int, folder: Path) -> str
     elif gap.action == "label":
         words += ["select", "--budget", str(gap.missing)]
         words += ["--focus", gap.class_name] if len(gap.rows) else []
-        for column, value in gap.where.items():
-            words += ["--where", f"{column}={value}"] if column not in DERIVED else []
+        words += [word for text in _filters(survey, gap) for word in ("--where", text)]
     elif gap.action == "synthesise":
         count = min(MOST_VARIANTS, max(LEAST_VARIANTS, gap.missing))
         words += ["synth", "--class", gap.class_name, "--count", str(count), "--fill-gaps"]
@@ -109,6 +111,19 @@ def next_command(workspace: Workspace, gap: Gap, rank: int, folder: Path) -> str
     here = Path.cwd().resolve()
     inside = workspace.root in (here, *here.parents)
     return shlex.join(words if inside else [*words, "-w", str(workspace.root)])
+
+
+def _filters(survey: Survey, gap: Gap) -> list[str]:
+    """Return the slice as `select --where` takes it: a band as its values; what only a mask tells is no filter."""
+    filters = []
+    for column, value in gap.where.items():
+        values = [value]
+        if column in survey.file.wanted.bands:
+            values = list(survey.gathered.images.column(column).values)
+            values = [one for one in values if band_of(read_number(one), survey.file.wanted.bands[column]) == value]
+        if column not in DERIVED and 0 < len(values) <= MAX_VALUES:
+            filters.append(f"{column}={','.join(values)}")
+    return filters
 
 
 def title_of(gap: Gap) -> str:
@@ -146,7 +161,7 @@ def _entry(
         "rank": rank, "action": gap.action, "kind": gap.kind, "name": gap.name, "class": gap.class_name,
         "where": dict(gap.where), "have": gap.have, "need": gap.need, "missing": gap.missing,
         "priority": round(gap.priority, 6), "reason": gap.reason,
-        "command": next_command(workspace, gap, rank, folder) or None, "centroid": centroid,
+        "command": next_command(workspace, survey, gap, rank, folder) or None, "centroid": centroid,
         "images": [{"image_id": image.image_id, "path": image.path} for image in shown],
     }  # fmt: skip
 
@@ -190,7 +205,7 @@ def _page(workspace: Workspace, survey: Survey, folder: Path) -> GapsPage:
 def _card(workspace: Workspace, survey: Survey, gap: Gap, rank: int, folder: Path) -> GapCard:
     pictures = _pictures(workspace, survey, gap.rows) if rank <= PICTURED_GAPS else ()
     return GapCard(rank, gap.action, title_of(gap), gap.kind, f"{gap.have:.3g}", f"{gap.need:.3g}", gap.missing,
-                   gap.priority, gap.reason, next_command(workspace, gap, rank, folder), pictures)  # fmt: skip
+                   gap.priority, gap.reason, next_command(workspace, survey, gap, rank, folder), pictures)  # fmt: skip
 
 
 def _pictures(workspace: Workspace, survey: Survey, rows: IntArray) -> tuple[bytes, ...]:

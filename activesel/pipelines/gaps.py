@@ -191,7 +191,7 @@ def _facts(survey: Survey, name: str, where: Mapping[str, str], wanted: Wanted) 
     return Facts(
         ", ".join([name, *(f"{column} {value}" for column, value in where.items())]), name, where, wanted.importance,
         wanted.images, wanted.recall, wanted.gold, int(own.sum()), len(np.unique(survey.groups[own])), recall, gold,
-        likely, int(pool.sum()), rows, gathered.labelled[own], _missed(survey, own),
+        likely, int(survey.pool.sum()), rows, gathered.labelled[own], _missed(survey, own),
         () if where or name == survey.good else _regions(survey, gathered.labelled[own], rows),
         tuple(column for column in where if not np.array_equal(cuts.meets({column: where[column]}, n),
                                                                cuts.meets_before({column: where[column]}, n))),

@@ -129,12 +129,14 @@ def _measure(
     return found, (() if wanted else (f"{table.name} names no labelled image of this workspace",))
 
 
-def _numbers(column: Column) -> Iterable[float]:
-    def read(text: str) -> float:
-        try:
-            return float(text)
-        except ValueError:
-            return math.nan
+def read_number(text: str) -> float:
+    """Return the number that a text is, NaN where it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
-    of_value = [*map(read, column.values), math.nan]
+
+def _numbers(column: Column) -> Iterable[float]:
+    of_value = [*map(read_number, column.values), math.nan]
     return [of_value[code] for code in column.codes.tolist()]

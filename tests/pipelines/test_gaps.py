@@ -213,9 +213,24 @@ def test_commands_are_safe_to_paste(job: Job) -> None:
     job.label([0, 4, 8, 1, 5, 2, 6], ["a b; rm"] * 3 + ["fray"] * 2 + ["free"] * 2)
     found = survey(job, "classes: {'a b; rm': {images: 60}}\n")
     gap = next(one for one in found.gaps if one.kind == "images" and one.action == "label")
-    command = gap_files.next_command(job.workspace, gap, 1, gaps_folder(job.workspace))
+    command = gap_files.next_command(job.workspace, found, gap, 1, gaps_folder(job.workspace))
     assert "--focus 'a b; rm'" in command
     assert command.endswith(f"-w {job.workspace.root}")
+
+
+def test_a_band_of_a_column_becomes_a_filter(tmp_path: Path) -> None:
+    job = make_job(tmp_path, 40, meta={"tension": [str(i % 5) if i % 7 else "" for i in range(40)]})
+    job.label(range(24))
+    found = survey(
+        job,
+        "bands: {tension: {low: [0, 3], high: [3, 9]}}\nclasses: {crack: {}}\n"
+        "slices: [{class: crack, where: {tension: low}, images: 30}]\n",
+    )
+    by_hand = [i for i in range(0, 24, 4) if i % 7 and i % 5 < 3]
+    assert facts_of(found)["crack, tension low"].n_labelled == len(by_hand)
+    gap = next(one for one in found.gaps if one.action == "label" and one.where)
+    command = gap_files.next_command(job.workspace, found, gap, 1, gaps_folder(job.workspace))
+    assert "--where tension=0,1,2" in command
 
 
 def test_a_file_that_went_away_spoils_no_page(job: Job) -> None:
