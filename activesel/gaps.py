@@ -239,7 +239,11 @@ def _rate(facts: Facts, missing: int) -> str:
 
 def _not_told(facts: Facts) -> str:
     """Where only a mask tells the slice, what is said of the pool is said of the whole class."""
-    return f" ({' and '.join(facts.unknown_before)} unknown before labelling)" if facts.unknown_before else ""
+    return (
+        f" ({' and '.join(facts.unknown_before)} unknown before labelling: as the labelled ones are)"
+        if facts.unknown_before
+        else ""
+    )
 
 
 def _parts(facts: Facts) -> str:

@@ -44,6 +44,7 @@ MAX_PICTURES = 6  # shown per gap,
 MAX_VALUES = 50  # of a band in a command; more are no filter
 PICTURED_GAPS = 20  # of so many
 NEAR_MARK = 0.03  # of the map's sides; of two marks nearer than that the more pressing is shown
+MAP_LABELS = 500  # labelled images that are on the map whatever else is; of more a share
 MAP_POINTS = 1500  # an SVG of more is slow to draw
 LEAST_VARIANTS, MOST_VARIANTS = 60, 500  # synthetic images asked for at once
 
@@ -225,19 +226,27 @@ def _map(workspace: Workspace, survey: Survey) -> GapMap | None:
     if len(gathered.images) < 3:
         return None
     marked = {rank: gap.rows[:MAX_ROWS] for rank, gap in enumerate(survey.gaps, start=1) if len(gap.rows)}
-    keep = np.unique(np.concatenate([gathered.labelled, *(rows[:3] for rows in marked.values())])).astype(np.int64)
-    rows, xy = layout_map(gathered.vectors, keep=keep, max_points=min(MAP_POINTS, workspace.config.report.map_points),
-                          seed=workspace.config.seed)  # fmt: skip
+    missed = _missed_rows(survey)
+    keep = np.concatenate([_thin(gathered.labelled), _thin(missed), *(rows[:3] for rows in marked.values())])
+    rows, xy = layout_map(gathered.vectors, keep=keep.astype(np.int64), seed=workspace.config.seed,
+                          max_points=min(MAP_POINTS, workspace.config.report.map_points))  # fmt: skip
     roles = np.where(is_covered(survey.nearest, survey.radius), POOL, FAR).astype(np.int8)
     roles[gathered.labelled] = LABELLED
-    if survey.held_out is not None:
-        bad = (
-            gathered.classes != survey.class_names.index(survey.good)
-            if survey.good
-            else np.ones(len(gathered.classes), bool)
-        )
-        roles[gathered.labelled[bad & survey.held_out.tested & ~survey.held_out.found]] = MISSED
+    roles[missed] = MISSED
     return GapMap(xy, roles[rows], _marks(marked, rows, xy))
+
+
+def _missed_rows(survey: Survey) -> IntArray:
+    """Return the labelled defects that are missed when they are held out."""
+    gathered, held_out = survey.gathered, survey.held_out
+    if held_out is None or survey.good is None:
+        return np.empty(0, np.int64)
+    bad = gathered.classes != survey.class_names.index(survey.good)
+    return np.asarray(gathered.labelled[bad & held_out.tested & ~held_out.found])
+
+
+def _thin(rows: IntArray) -> IntArray:
+    return rows[:: max(1, -(-len(rows) // MAP_LABELS))]
 
 
 def _marks(marked: Mapping[int, IntArray], rows: IntArray, xy: FloatArray) -> tuple[tuple[float, float, int], ...]:

@@ -23,7 +23,7 @@ from activesel.pipelines.held_out import HeldOut, hold_out
 from activesel.pipelines.slices import Cuts, check_names, read_cuts
 from activesel.proof import measure_recall
 from activesel.records import BoolArray, FloatArray, IntArray
-from activesel.requirements import RequirementsFile, Wanted, load_requirements
+from activesel.requirements import DERIVED, RequirementsFile, Wanted, load_requirements
 from activesel.workspace import Workspace
 
 REQUIREMENTS_NAME = "requirements.yaml"
@@ -182,6 +182,10 @@ def _facts(survey: Survey, name: str, where: Mapping[str, str], wanted: Wanted) 
     own = (gathered.classes == code) & inside[gathered.labelled]
     pool = survey.pool & may_be
     rows, likely = _find_likely(survey, code, pool)
+    hidden = tuple(column for column in where if column in DERIVED)
+    if hidden and likely is not None:
+        of_class = (gathered.classes == code) & may_be[gathered.labelled]
+        likely = _share_out(likely, int(own.sum()), int((of_class & cuts.known(hidden, n)[gathered.labelled]).sum()))
     recall = None
     if survey.held_out is not None and name != survey.good:
         tested = own & survey.held_out.tested
@@ -193,9 +197,16 @@ def _facts(survey: Survey, name: str, where: Mapping[str, str], wanted: Wanted) 
         wanted.images, wanted.recall, wanted.gold, int(own.sum()), len(np.unique(survey.groups[own])), recall, gold,
         likely, int(survey.pool.sum()), rows, gathered.labelled[own], _missed(survey, own),
         () if where or name == survey.good else _regions(survey, gathered.labelled[own], rows),
-        tuple(column for column in where if not np.array_equal(cuts.meets({column: where[column]}, n),
-                                                               cuts.meets_before({column: where[column]}, n))),
+        hidden,
     )  # fmt: skip
+
+
+def _share_out(likely: int, n_slice: int, n_class: int) -> int:
+    """Return how many of the pool's images of a class are of a slice that only a label tells: as those labelled are.
+
+    By the rule of succession (Laplace), so that a slice nobody labelled yet is rare and not impossible.
+    """
+    return max(min(1, likely), round(likely * (n_slice + 1) / (n_class + 2)))
 
 
 def _find_likely(survey: Survey, code: int, pool: BoolArray) -> tuple[IntArray, int | None]:

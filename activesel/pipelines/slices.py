@@ -34,6 +34,13 @@ class Cuts:
             found &= self.columns[name].meets([value])
         return found
 
+    def known(self, names: Sequence[str], n: int) -> BoolArray:
+        """Return (n,) whether an image has a value in every one of these columns."""
+        found = np.ones(n, bool)
+        for name in names:
+            found &= self.columns[name].codes >= 0
+        return found
+
     def meets_before(self, where: Mapping[str, str], n: int) -> BoolArray:
         """Return (n,) whether an image may lie in the slice, as far as can be told before it is labelled."""
         return self.meets({name: value for name, value in where.items() if name not in DERIVED}, n)

@@ -20,6 +20,7 @@ from activesel.report.render import format_count, format_percent
 
 HERE = Path(__file__).parent
 POOL, FAR, LABELLED, MISSED = 0, 1, 2, 3  # roles of a point
+N_OPEN = 10  # gaps shown at once, the rest on demand
 MAP_WIDTH, MAP_HEIGHT, MAP_EDGE = 760, 520, 16
 
 
@@ -96,6 +97,7 @@ def render_gaps(page: GapsPage) -> str:
         "page": page, "version": __version__, "style": Markup(style), "actions": count_actions(page.cards),
         "widest": max([1, *(bar.wanted for bar in page.bars), *(bar.labelled for bar in page.bars)]),
         "dots": _dots(page.map), "marks": _marks(page.map), "map_width": MAP_WIDTH, "map_height": MAP_HEIGHT,
+        "n_open": N_OPEN,
     }  # fmt: skip
     return _environment().get_template("gaps.html.j2").render(context)
 
