@@ -11,9 +11,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # Lowest first. A folder's files may import each other. README.md draws the same picture.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "seeds", "progress", "tensors", "journal", "ids"),
-    ("config", "records"),
-    ("uncertainty", "novelty", "density", "duplicates", "vectors", "nearest", "projection"),
-    ("strategies", "reasons"),
+    ("config", "records", "requirements"),
+    ("uncertainty", "novelty", "density", "duplicates", "vectors", "nearest", "projection", "coverage", "proof"),
+    ("strategies", "reasons", "gaps"),
     ("workspace", "images"),
     ("catalog", "sources", "labels", "embedding", "index", "training", "predictions"),
     ("report",),

@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from activesel import __version__
-from activesel.cli import bench, config, doctor, embed, export, ingest, init, report, select, status, strategies
+from activesel.cli import bench, config, doctor, embed, export, gaps, ingest, init, report, select, status, strategies
 from activesel.cli.failures import Terminated, report_failure
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -44,6 +44,7 @@ app.command("init")(init.init)
 app.command("ingest")(ingest.ingest)
 app.command("embed")(embed.embed)
 app.command("select")(select.select)
+app.command("gaps")(gaps.gaps)
 app.command("status")(status.status)
 app.command("report")(report.report)
 app.command("export")(export.export)

@@ -39,7 +39,7 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 
 def test_the_commands() -> None:
     assert [name.removeprefix("activesel ") for name in LEAVES] == [
-        "init", "ingest", "embed", "select", "status", "report", "export", "bench", "strategies", "doctor",
+        "init", "ingest", "embed", "select", "gaps", "status", "report", "export", "bench", "strategies", "doctor",
         "config show", "config schema",
     ]  # fmt: skip
 
