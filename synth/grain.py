@@ -12,13 +12,13 @@ AREA_PX = 5  # side of the window in which the patch's own detail is told from g
 
 
 def high_pass(levels: Levels) -> Levels:
-    """What is finer than about 3 px; same shape."""
+    """What is finer than about 3 px, (h, w) or (h, w, 3)."""
     return np.asarray(levels - cv2.GaussianBlur(levels, (0, 0), FINE_PX, borderType=cv2.BORDER_REFLECT_101), np.float32)
 
 
 def measure_grain(levels: Levels, ground: Mask | None = None) -> float:
     """Standard deviation of the fine detail on plain ground, grey levels, deaf to edges (median of |detail|)."""
-    fine = np.abs(high_pass(levels.mean(2, keepdims=True)).squeeze())
+    fine = np.abs(high_pass(levels.mean(2)))
     if ground is not None and ground.sum() >= 30:
         fine = fine[ground]
     return float(np.median(fine)) * 1.4826
