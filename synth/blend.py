@@ -1,0 +1,108 @@
+"""Put patches into their hosts, each mode in its own few lines; nothing changes further than a feather from the mask.
+
+gradient, gradient-mixed: the donor's steps, the host's brightness (poisson.py). residual: what the defect adds, added.
+residual-scaled: the same times host / background brightness. alpha: the patch itself, its ground lifted to the host's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from synth.background import grow
+from synth.grain import drop_grain, match_grain, measure_grain
+from synth.poisson import Task, solve_corrections
+from synth.records import BlendMode, Levels, Mask, Patch
+
+FEATHER_PX = 4  # beyond the mask, where alpha falls from 1 to 0
+RATIO = (0.4, 2.5)  # host / background brightness, at most
+GROUND_PX = 9  # side of the box that takes the local brightness
+
+
+@dataclass(frozen=True)
+class Job:
+    """patch and host: the same (h, w). grain: standard deviations of the patch's and the host's. free: host ends there."""
+
+    patch: Patch
+    host: Levels
+    mode: BlendMode
+    patch_grain: float
+    host_grain: float
+    free: tuple[bool, bool, bool, bool]
+
+
+def blend_patches(jobs: Sequence[Job], device: str = "cpu") -> list[Levels]:
+    """Return each job's host with its defect, (h, w, 3) levels 0..255."""
+    alphas = [feather(job.patch.mask, job.free) for job in jobs]
+    changes: dict[int, Levels] = {}
+    gradient = [index for index, job in enumerate(jobs) if job.mode.startswith("gradient")]
+    tasks = [gradient_task(jobs[index]) for index in gradient]
+    changes |= dict(zip(gradient, solve_corrections(tasks, device), strict=True))
+    for index, job in enumerate(jobs):
+        if job.mode == "residual":
+            changes[index] = own_residual(job)
+        elif job.mode == "residual-scaled":
+            changes[index] = own_residual(job) * brightness_ratio(job)
+        elif job.mode == "alpha":
+            changes[index] = cover(job, alphas[index])
+    return [
+        np.clip(job.host + alphas[index][:, :, None] * changes[index], 0, 255).astype(np.float32)
+        for index, job in enumerate(jobs)
+    ]
+
+
+def feather(mask: Mask, free: tuple[bool, bool, bool, bool]) -> npt.NDArray[np.float32]:
+    """1 in the mask, 0 from FEATHER_PX + 1 beyond it and at the patch's border unless the host ends there; (h, w)."""
+    wide = np.pad(mask, 2, mode="edge")
+    alpha = cv2.blur(cv2.blur(grow(wide, 2).astype(np.float32), (3, 3)), (3, 3))[2:-2, 2:-2]
+    height, width = mask.shape
+    ramp_y, ramp_x = border_ramp(height, free[0], free[1]), border_ramp(width, free[2], free[3])
+    return np.asarray(alpha * ramp_y[:, None] * ramp_x[None, :], np.float32)
+
+
+def border_ramp(length: int, free_low: bool, free_high: bool) -> npt.NDArray[np.float32]:
+    at = np.arange(length, dtype=np.float32)
+    ramp = np.ones(length, np.float32)
+    if not free_low:
+        ramp = np.minimum(ramp, at / FEATHER_PX)
+    if not free_high:
+        ramp = np.minimum(ramp, (length - 1 - at) / FEATHER_PX)
+    return ramp
+
+
+def own_residual(job: Job) -> Levels:
+    return drop_grain(job.patch.picture - job.patch.background, job.patch_grain)
+
+
+def brightness_ratio(job: Job) -> Levels:
+    host = cv2.blur(job.host, (GROUND_PX, GROUND_PX))
+    ground = cv2.blur(job.patch.background, (GROUND_PX, GROUND_PX))
+    return np.asarray(np.clip((host + 1) / (ground + 1), *RATIO), np.float32)
+
+
+def matched(job: Job) -> Levels:
+    return match_grain(job.patch.picture, job.patch_grain, job.host, job.host_grain)
+
+
+def gradient_task(job: Job) -> Task:
+    """The mask one pixel wider than the defect: a tighter one erases it."""
+    return Task(matched(job), job.host, grow(job.patch.mask, 1), job.free, job.mode == "gradient-mixed")
+
+
+def cover(job: Job, alpha: npt.NDArray[np.float32]) -> Levels:
+    """The patch, lifted so that its ground has the host's brightness around the mask."""
+    picture = matched(job)
+    ring = (alpha < 1) & (alpha > 0)
+    if ring.sum() < 8:
+        ring = ~job.patch.mask if not job.patch.mask.all() else np.ones_like(job.patch.mask)
+    lift = np.median(job.host[ring] - job.patch.background[ring], axis=0)
+    return np.asarray(picture + lift - job.host, np.float32)
+
+
+def patch_grain(patch: Patch) -> float:
+    """Grain of the patch's own ground, beyond the feather; of its background where there is no such ground."""
+    return measure_grain(patch.picture, ~grow(patch.mask, 3)) if not patch.mask.all() else measure_grain(patch.background)
