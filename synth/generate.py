@@ -85,6 +85,17 @@ def generate(
     return _summarise(request.out, run, reused=False, seconds=time.perf_counter() - started)
 
 
+def describe(request: GenerateRequest, read: Read = read_image) -> Stocked:
+    """Read what a run would work with, and write nothing.
+
+    Raises:
+        SynthError: as generate, as far as it can be told before a host is drawn.
+    """
+    check_request(request)
+    with single_thread():
+        return stock_up(request, read)
+
+
 def run_key(request: GenerateRequest, stocked: Stocked, embeds: bool) -> str:
     """Return 16 hex digits that name the result: request, label file, donors, hosts' paths and versions."""
     asked = {name: value for name, value in request_to_json(request).items() if name not in ("workers", "out")}
@@ -95,7 +106,7 @@ def run_key(request: GenerateRequest, stocked: Stocked, embeds: bool) -> str:
 
 def request_to_json(request: GenerateRequest) -> dict[str, Any]:
     """Return the request as JSON values, its paths absolute."""
-    paths = {"labels": request.labels, "images": request.images, "out": request.out}
+    paths = {"labels": request.labels, "images": request.images, "out": request.out, "part_mask": request.part_mask}
     fixed = {name: None if path is None else str(path.absolute()) for name, path in paths.items()}
     return dict(plain({**asdict(request), **fixed}))
 
@@ -103,7 +114,7 @@ def request_to_json(request: GenerateRequest) -> dict[str, Any]:
 def request_from_json(value: Mapping[str, Any]) -> GenerateRequest:
     """Return the request that was written."""
     fields = {name: tuple(one) if isinstance(one, list) else one for name, one in value.items()}
-    for name in ("labels", "images", "out"):
+    for name in ("labels", "images", "out", "part_mask"):
         fields[name] = None if fields[name] is None else Path(fields[name])
     return GenerateRequest(**fields)
 

@@ -41,12 +41,14 @@ class HostChoice:
     left_out: Mapping[str, int]
 
 
-def choose_hosts(table: LabelTable, label: str, good: str | None = None) -> HostChoice:
+def choose_hosts(
+    table: LabelTable, label: str, good: str | None = None, part_mask: Path | None = None
+) -> HostChoice:
     """Return the images without a defect of class ``label``, the good ones alone if there are enough of them.
 
     good: the class without a defect; else the first of ``GOOD_NAMES`` that occurs, else the most frequent other class.
     Where good images are fewer than five, images of other classes are hosts too, as far as it is known where their
-    defects are.
+    defects are. part_mask: a picture of where the part is, for all rows that name none.
 
     Raises:
         SynthError: the good class has no row, or no host is left.
@@ -60,7 +62,8 @@ def choose_hosts(table: LabelTable, label: str, good: str | None = None) -> Host
     rows: dict[str, list[Example]] = defaultdict(list)
     for example in table.examples:
         rows[example.path].append(example)
-    found, left_out = _sort_images(rows, label, good, table.parts)
+    parts = {**dict.fromkeys(rows, str(part_mask)), **table.parts} if part_mask is not None else table.parts
+    found, left_out = _sort_images(rows, label, good, parts)
     cards = [card for card in found if card.label == good]
     cards = cards if len(cards) >= _ENOUGH_GOOD else found
     if not cards:

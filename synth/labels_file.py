@@ -18,7 +18,7 @@ _BOX = ("x0", "y0", "x1", "y1")
 
 @dataclass(frozen=True)
 class LabelTable:
-    """What a label file says. examples: in its order, several for an image with several defects. parts: path -> mask."""
+    """What a label file says. examples: in its order, one for each defect. parts: image -> mask of the part."""
 
     source: str
     examples: tuple[Example, ...]

@@ -15,7 +15,7 @@ from synth.records import Donor, Host, Mask
 EXPLORE_SHARE = 0.2  # of the places and directions drawn without the prior: three examples have not seen everything
 LABEL_MARGIN_PX = 4  # kept between a new defect and what is labelled already
 _TRIES = 60
-_LONG = 1.5  # elongation from which a defect has a direction
+LONG = 1.5  # elongation from which a defect has a direction
 _ANGLE_SPREAD_RAD = math.radians(12)
 
 
@@ -49,25 +49,28 @@ def learn_prior(donors: Sequence[Donor], explore: float = EXPLORE_SHARE) -> Prio
         weight_of[donor.group] += 1
         if weight_of[donor.group] <= 3:
             seen.append(donor.place)
-            angles += [donor.angle_rad] if donor.elongation >= _LONG else []
+            angles += [donor.angle_rad] if donor.elongation >= LONG else []
     places = np.array(seen, np.float64).reshape(-1, 2)
     scott = places.std(axis=0) * len(places) ** (-1 / 6) if len(places) > 1 else np.full(2, 0.15)
     return Prior(places, np.clip(scott, 0.03, 0.25), np.array(angles, np.float64), explore)
 
 
-def draw_angle(rng: np.random.Generator, donor: Donor, prior: Prior) -> float | None:
-    """Return how far to turn a long donor, radians, so that it lies as some real one does; None leaves it to the look.
+def draw_direction(rng: np.random.Generator, prior: Prior) -> float | None:
+    """Return which way a long defect shall lie, radians against the x axis, as some real one does; None = as it did.
 
-    A defect at the image's edge is never turned, it would no longer end there.
+    Half of them keep their own direction, for light falls from one side and shading turns with the defect.
     """
-    explores, near, jitter = rng.random(), rng.integers(1 << 30), rng.normal(0, _ANGLE_SPREAD_RAD)
-    if any(donor.at_edge):
-        return 0.0
-    if donor.elongation < _LONG or not len(prior.angles):
+    keeps, explores, near, jitter = rng.random(), rng.random(), rng.integers(1 << 30), rng.normal(0, _ANGLE_SPREAD_RAD)
+    if keeps < 0.5 or not len(prior.angles):
         return None
     if explores < prior.explore:
         return float(rng.uniform(-math.pi / 2, math.pi / 2))
-    turn = float(prior.angles[near % len(prior.angles)]) + jitter - donor.angle_rad
+    return float(prior.angles[near % len(prior.angles)]) + float(jitter)
+
+
+def turn_to(direction: float, donor: Donor, mirrored: bool) -> float:
+    """Return how far to turn a donor, mirrored first or not, so that its long axis lies so; -pi/2 .. pi/2."""
+    turn = direction - (-donor.angle_rad if mirrored else donor.angle_rad)
     return (turn + math.pi / 2) % math.pi - math.pi / 2
 
 
@@ -79,26 +82,24 @@ def place(
     footprint: (h, w) of the patch, where the defect is. edges: (top, bottom, left, right) of the image that the defect
     must reach, as a donor at_edge does; all others must not be reached.
     """
-    height, width = host.part.shape
-    room = (height - footprint.shape[0], width - footprint.shape[1])
-    if min(room) < 0:
-        return NoPlace("larger than the host")
     rows, columns = np.nonzero(footprint)
     if not len(rows):
         return NoPlace("nothing left of it")
     box = (int(rows.min()), int(columns.min()), int(rows.max()) + 1, int(columns.max()) + 1)
     tight = footprint[box[0] : box[2], box[1] : box[3]]
+    room = (host.part.shape[0] - tight.shape[0], host.part.shape[1] - tight.shape[1])
+    if min(room) < 0:
+        return NoPlace("larger than the host")
     blocked = block(host)
     part_box = box_of_part(host.part)
     for _ in range(_TRIES):
         y, x = _draw_centre(rng, prior, part_box)
-        top = _snap(y - (box[0] + box[2]) / 2, room[0], edges[0], edges[1])
-        left = _snap(x - (box[1] + box[3]) / 2, room[1], edges[2], edges[3])
+        top = _snap(y - tight.shape[0] / 2, room[0], edges[0], edges[1])
+        left = _snap(x - tight.shape[1] / 2, room[1], edges[2], edges[3])
         if top is None or left is None:
             continue
-        under = blocked[top + box[0] : top + box[2], left + box[1] : left + box[3]]
-        if not (under & tight).any():
-            return top, left
+        if not (blocked[top : top + tight.shape[0], left : left + tight.shape[1]] & tight).any():
+            return top - box[0], left - box[1]
     return NoPlace("no free place on the part")
 
 
@@ -121,11 +122,11 @@ def _draw_centre(rng: np.random.Generator, prior: Prior, part: tuple[int, int, i
 
 
 def _snap(start: float, room: int, at_low: bool, at_high: bool) -> int | None:
-    """Return a patch's first pixel on one axis: at the edge that it must reach, else in the image, None = outside."""
+    """Return a defect's first pixel on one axis: at the edge that it must reach, else off both, None = outside."""
     if at_low or at_high:
         return 0 if at_low else room
     first = round(start)
-    return first if 0 <= first <= room else None
+    return first if 0 < first < room else None
 
 
 def box_of_part(part: Mask) -> tuple[int, int, int, int]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from synth.errors import SynthError
 from synth.hosts import HostCard, Read, open_host
 from synth.look import draw_look
-from synth.placement import NoPlace, Prior, box_of_part, draw_angle, place
+from synth.placement import LONG, NoPlace, Prior, box_of_part, draw_direction, place, turn_to
 from synth.records import BlendMode, Donor, Host, Image, Mask, Plan, Recipe
 from synth.render import patch_size, warped_mask
 from synth.seeds import proposal_rng
@@ -77,10 +76,10 @@ def _plan_donor(stock: Stock, number: int, host: Host, rng: np.random.Generator)
     donor = list(stock.donors.values())[int(rng.integers(len(stock.donors)))]
     blend = stock.blends[int(rng.integers(len(stock.blends)))]
     look = draw_look(rng, donor, mode=blend)
-    angle = draw_angle(rng, donor, stock.prior)
-    if angle is not None:
-        look["angle_rad"] = angle
-    plan = _with_look(Plan(number, stock.label, "donor", donor.donor_id, host.host_id, (0, 0), blend), look)
+    direction = draw_direction(rng, stock.prior)
+    if direction is not None and donor.elongation >= LONG and not any(donor.at_edge):
+        look["angle_rad"] = round(turn_to(direction, donor, look["mirrored"]), 4)
+    plan = Plan(number, stock.label, "donor", donor.donor_id, host.host_id, (0, 0), blend, **look)
     spot = place(rng, warped_mask(plan, donor), host, stock.prior, _edges_of(plan, donor))
     return spot if isinstance(spot, NoPlace) else replace(plan, top_left=spot)
 
@@ -95,11 +94,6 @@ def _plan_recipe(stock: Stock, number: int, host: Host, rng: np.random.Generator
     flat = np.full((*patch_size(plan, recipe), 3), ground.mean(axis=(0, 1)), np.float32)
     spot = place(rng, recipe.render(flat, numbers).mask, host, stock.prior)
     return spot if isinstance(spot, NoPlace) else replace(plan, top_left=spot)
-
-
-def _with_look(plan: Plan, look: Mapping[str, Any]) -> Plan:
-    own = {name: look[name] for name in ("scale", "angle_rad", "mirrored", "strength") if name in look}
-    return replace(plan, **own, numbers={name: value for name, value in look.items() if name not in own})
 
 
 def _edges_of(plan: Plan, donor: Donor) -> tuple[bool, bool, bool, bool]:

@@ -16,7 +16,7 @@ from synth.part import part_or_all
 from synth.placement import EXPLORE_SHARE, learn_prior
 from synth.planning import Stock
 from synth.recipes import load_recipes
-from synth.records import BLEND_MODES, BlendMode, Recipe
+from synth.records import BLEND_MODES, BlendMode, Donor, Example, Recipe
 
 DEFAULT_BLENDS: tuple[BlendMode, ...] = ("gradient", "residual")
 _RECIPE_SHARE = 0.3  # where a class has real examples and recipes were asked for
@@ -31,7 +31,8 @@ class GenerateRequest:
     recipes: names, for a class with few examples or none; recipe_share: of the proposals, None = 0.3, or 1 without any
     example. blends: modes to draw from, () = the defaults. suffix: .jpg or .png, None = as the host. formats: beside
     labels.csv. most_proposals: None = 10 for each wanted, 320 at least. explore: share of places drawn without the
-    prior. gated: whether variants are judged. workers: processes; the result does not depend on it.
+    prior. gated: whether variants are judged.
+    part_mask: where the part is, for hosts whose row names none. workers: processes; the result does not depend on it.
     """
 
     labels: Path
@@ -50,6 +51,7 @@ class GenerateRequest:
     most_proposals: int | None = None
     explore: float = EXPLORE_SHARE
     gated: bool = True
+    part_mask: Path | None = None
     workers: int = 1
 
     @property
@@ -102,15 +104,35 @@ def stock_up(request: GenerateRequest, read: Read = read_image) -> Stocked:
         raise SynthError("no image shows this class", where=f"{request.labels}: {request.label}",
                          found=", ".join(table.n_by_class), hint="name a recipe for it: --recipe scratch; "
                          "`activesel synth recipes` lists them")  # fmt: skip
-    hosts = choose_hosts(table, request.label, request.good)
-    donors = build_bank(examples, read, label=request.label, part=part_or_all) if examples else []
+    hosts = choose_hosts(table, request.label, request.good, request.part_mask)
+    donors, n_hidden = _cut_out(examples, read)
     share = request.recipe_share if request.recipe_share is not None else _RECIPE_SHARE
     stock = Stock(
         request.label, request.seed, {donor.donor_id: donor for donor in donors}, recipes, hosts.cards,
         learn_prior(donors, request.explore), request.blends or DEFAULT_BLENDS,
         (share if donors else 1.0) if recipes else 0.0, read, find_golden(hosts.cards, read),
     )  # fmt: skip
-    return Stocked(stock, table, hosts, _notes(stock, hosts, len(examples)))
+    return Stocked(stock, table, hosts, _notes(stock, hosts, len(examples), n_hidden))
+
+
+def _cut_out(examples: list[Example], read: Read) -> tuple[list[Donor], int]:
+    """Return the defects, and the number of rows without mask or box in whose image none could be found.
+
+    Raises:
+        SynthError: a broken image or mask, or no row shows where its defect is.
+    """
+    donors: list[Donor] = []
+    hidden: list[SynthError] = []
+    for example in examples:
+        try:
+            donors += build_bank([example], read, label=example.label, part=part_or_all)
+        except SynthError as error:
+            if example.mask is not None or example.box is not None:
+                raise
+            hidden.append(error)
+    if examples and not donors:
+        raise hidden[0]
+    return donors, len(hidden)
 
 
 def _choose_recipes(request: GenerateRequest) -> Mapping[str, Recipe]:
@@ -123,11 +145,12 @@ def _choose_recipes(request: GenerateRequest) -> Mapping[str, Recipe]:
     return {name: known[name] for name in request.recipes}
 
 
-def _notes(stock: Stock, hosts: HostChoice, n_examples: int) -> tuple[str, ...]:
+def _notes(stock: Stock, hosts: HostChoice, n_examples: int, n_hidden: int) -> tuple[str, ...]:
     n_groups = len({donor.group for donor in stock.donors.values()})
     n_good = sum(card.label == hosts.good for card in hosts.cards)
     notes = [f"{n_examples} rows of {stock.label}: {len(stock.donors)} defects of {n_groups} groups",
              f"{len(hosts.cards)} hosts, {n_good} of them {hosts.good}"]  # fmt: skip
+    notes += [f"{n_hidden} rows without mask or box are not used: nothing stands out there"] if n_hidden else []
     notes += [f"no host: {n} images, each {reason}" for reason, n in hosts.left_out.items()]
     notes += ["the part is where most good images show it (median picture)"] if stock.golden is not None else []
     return tuple(notes)

@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from activesel import __version__
-from activesel.cli import bench, config, doctor, embed, export, ingest, init, report, select, status, strategies
+from activesel.cli import bench, config, doctor, embed, export, ingest, init, report, select, status, strategies, synth
 from activesel.cli.failures import Terminated, report_failure
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -49,6 +49,7 @@ app.command("report")(report.report)
 app.command("export")(export.export)
 app.command("bench")(bench.bench)
 app.command("strategies")(strategies.strategies)
+app.add_typer(synth.app, name="synth")
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
 

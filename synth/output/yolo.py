@@ -26,5 +26,5 @@ def write_yolo(shipped: ShippedSet) -> None:
         write_atomic(folder / f"{one.variant_id}.txt", line)
     names = "".join(f"  {i}: {json.dumps(name, ensure_ascii=False)}\n" for name, i in number_of.items())
     head = ("# Every image is synthetic, its source groups are in labels.csv. Add the folder to the train: list of\n"
-            "# your own data.yaml; there is no val: here, for nothing should be tested on synthetic images.\n")  # fmt: skip
+            "# your own data.yaml; there is no val: here: nothing should be tested on synthetic images.\n")  # fmt: skip
     write_atomic(shipped.folder / "data.yaml", f"{head}path: .\ntrain: images\nnames:\n{names}")
