@@ -40,7 +40,7 @@ def build_bank(examples: Sequence[Example], read: Read, *, label: str, part: Fin
         mask = mask_of(example, picture, read)
         ground = part(picture) if part else np.ones(mask.shape, bool)
         background = fill_background(picture, mask)
-        donors += [cut_out(example, picture, one, background, ground) for one in split_defects(mask)]
+        donors += [cut_out(example, picture, one, background, ground) for one in defects_of(example, mask)]
     return donors
 
 
@@ -48,6 +48,11 @@ def mask_of(example: Example, picture: Image, read: Read) -> Mask:
     if example.mask is not None:
         return check_mask(read(Path(example.mask)), picture, where=example.mask)
     return find_mask(picture, example.box, where=example.path)
+
+
+def defects_of(example: Example, mask: Mask) -> list[Mask]:
+    """A box marks one defect, however many fragments were found in it; a mask marks as many as it shows."""
+    return [mask] if example.mask is None and example.box is not None else split_defects(mask)
 
 
 def split_defects(mask: Mask) -> list[Mask]:

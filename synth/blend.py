@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from synth.background import grow
+from synth.background import MARGIN_PX, grow
 from synth.grain import drop_grain, match_grain, measure_grain
 from synth.poisson import Task, solve_corrections
 from synth.records import BlendMode, Levels, Mask, Patch
@@ -25,7 +25,10 @@ GROUND_PX = 9  # side of the box that takes the local brightness
 
 @dataclass(frozen=True)
 class Job:
-    """patch and host: the same (h, w). grain: standard deviations of the patch's and the host's. free: host ends there."""
+    """patch and host: the same (h, w). grain: standard deviations of the patch's and the host's. free: host ends there.
+
+    drawn: the patch was drawn onto this very host (a recipe's), so whatever the mode it is taken as it is.
+    """
 
     patch: Patch
     host: Levels
@@ -33,17 +36,20 @@ class Job:
     patch_grain: float
     host_grain: float
     free: tuple[bool, bool, bool, bool]
+    drawn: bool = False
 
 
 def blend_patches(jobs: Sequence[Job], device: str = "cpu") -> list[Levels]:
     """Return each job's host with its defect, (h, w, 3) levels 0..255."""
     alphas = [feather(job.patch.mask, job.free) for job in jobs]
     changes: dict[int, Levels] = {}
-    gradient = [index for index, job in enumerate(jobs) if job.mode.startswith("gradient")]
+    gradient = [index for index, job in enumerate(jobs) if job.mode.startswith("gradient") and not job.drawn]
     tasks = [gradient_task(jobs[index]) for index in gradient]
     changes |= dict(zip(gradient, solve_corrections(tasks, device), strict=True))
     for index, job in enumerate(jobs):
-        if job.mode == "residual":
+        if job.drawn:
+            changes[index] = job.patch.picture - job.host
+        elif job.mode == "residual":
             changes[index] = own_residual(job)
         elif job.mode == "residual-scaled":
             changes[index] = own_residual(job) * brightness_ratio(job)
@@ -84,18 +90,27 @@ def brightness_ratio(job: Job) -> Levels:
     return np.asarray(np.clip((host + 1) / (ground + 1), *RATIO), np.float32)
 
 
-def matched(job: Job) -> Levels:
-    return match_grain(job.patch.picture, job.patch_grain, job.host, job.host_grain)
-
-
 def gradient_task(job: Job) -> Task:
-    """The mask one pixel wider than the defect: a tighter one erases it."""
-    return Task(matched(job), job.host, grow(job.patch.mask, 1), job.free, job.mode == "gradient-mixed")
+    """Only the defect's own steps enter: its ground's shading would darken or lighten the whole defect elsewhere.
+
+    The mask is wider than the defect: a tight one erases it, one within its soft skirt shifts its brightness.
+    """
+    residual = scaled_residual(job)
+    picture = match_grain(residual, job.patch_grain, job.host, job.host_grain)
+    return Task(picture, job.host, grow(job.patch.mask, MARGIN_PX + 1), job.free, job.mode == "gradient-mixed")
+
+
+def scaled_residual(job: Job) -> Levels:
+    """What the defect adds, its contrast in proportion to the host's brightness where it will lie."""
+    patch = job.patch
+    middle = patch.mask if patch.mask.any() else np.ones_like(patch.mask)
+    ratio = np.clip((job.host[middle].mean() + 1) / (patch.background[middle].mean() + 1), *RATIO)
+    return np.asarray(np.float32(ratio) * (patch.picture - patch.background), np.float32)
 
 
 def cover(job: Job, alpha: npt.NDArray[np.float32]) -> Levels:
     """The patch, lifted so that its ground has the host's brightness around the mask."""
-    picture = matched(job)
+    picture = match_grain(job.patch.background + scaled_residual(job), job.patch_grain, job.host, job.host_grain)
     ring = (alpha < 1) & (alpha > 0)
     if ring.sum() < 8:
         ring = ~job.patch.mask if not job.patch.mask.all() else np.ones_like(job.patch.mask)

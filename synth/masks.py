@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from synth.background import fill_background, grow
+from synth.background import fill_background, fit_plane, grow
 from synth.errors import SynthError
 from synth.grain import measure_grain
 from synth.records import Box, Image, Levels, Mask
 
-CLOSE_PX = 5
+CLOSE_PX = 3
 LEAST_SHARE = 0.1  # of the largest component's area: smaller ones are grain
 STANDS_OUT = 3.0  # times the ground's grain after smoothing
 FROM_NOTHING = 8.0  # the same, where neither box nor point says that there is a defect
@@ -84,12 +84,11 @@ def surroundings(window: Mask) -> tuple[slice, slice]:
 
 def off_ground(levels: Levels, window: Mask) -> npt.NDArray[np.float32]:
     """How far each pixel is from the ground fitted around the window, grain smoothed, grey levels, (h, w)."""
-    ground = fill_background(levels, window, margin=1)
-    residual = cv2.GaussianBlur(levels, (0, 0), 1.0) - cv2.GaussianBlur(ground, (0, 0), 1.0)
-    outside = ~window
-    centre = np.median(levels[outside], axis=0) if outside.any() else 0
-    residual = np.where(outside[:, :, None], cv2.GaussianBlur(levels, (0, 0), 1.0) - centre, residual)
-    return np.asarray(np.abs(residual).max(2), np.float32)
+    smooth = cv2.GaussianBlur(levels, (0, 0), 1.0)
+    ground = cv2.GaussianBlur(fill_background(levels, window, margin=1), (0, 0), 1.0)
+    if not window.all():
+        ground = np.where(window[:, :, None], ground, fit_plane(levels, ~window))
+    return np.asarray(np.abs(smooth - ground).max(2), np.float32)
 
 
 def otsu(values: npt.NDArray[np.float32]) -> float:

@@ -123,13 +123,12 @@ def prepare(
     recipes: Mapping[str, Recipe],
 ) -> Job:
     ground = host.picture[place.at].astype(np.float32)
+    grain = measure_grain(ground)
     if warped is None:
         patch = recipe_patch(plan, place, ground, recipes[plan.source_id])
-        grain = measure_grain(patch.background)
-    else:
-        patch = donor_patch(plan, warped, place)
-        grain = source_grain(donors[plan.source_id])
-    return Job(patch, ground, plan.blend, grain, measure_grain(ground), place.free)
+        return Job(patch, ground, plan.blend, grain, grain, place.free, drawn=True)
+    patch = donor_patch(plan, warped, place)
+    return Job(patch, ground, plan.blend, source_grain(donors[plan.source_id]), grain, place.free)
 
 
 def source_grain(donor: Donor) -> float:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from synth.background import grow
 from synth.records import Levels, Mask
 
 LEAST_LEVELS = 3.0  # a smaller difference nobody sees on any ground
-GRAIN_SHARE = 1.0  # of the host's own grain, after 3 x 3 smoothing that a third of the grain survives
+GRAIN_SHARE = 1.0  # of the host's own grain; the difference is smoothed first
+TEXTURE_SHARE = 1.6  # the same for |difference|, which two independent grains alone bring to 1.13
+EDGE_SHARE = 0.2  # of the defect's own strength: its soft skirt is not drawn around, as no annotator does
 NEAR_PX = 4  # a label may exceed the meant mask by this much: the feather
 CLOSE_PX = 3
 LEAST_PX = 4
@@ -18,18 +21,27 @@ LEAST_PX = 4
 def visible_mask(variant: Levels, host: Levels, meant: Mask, grain: float) -> Mask:
     """Return where |variant - host| exceeds what the host's own grain (its standard deviation) would hide, (h, w).
 
-    Holes are filled and specks dropped; pixels further than ``NEAR_PX`` from the meant mask never count.
+    Within the meant mask a change of texture counts too, and holes are filled; specks are dropped; pixels further than
+    ``NEAR_PX`` from the meant mask never count.
     """
-    off = np.abs(cv2.blur(variant - host, (3, 3))).max(2)
-    threshold = max(LEAST_LEVELS, GRAIN_SHARE * grain)
-    seen = ((off > threshold) & grow(meant, NEAR_PX)).astype(np.uint8)
+    change = variant - host
+    off = np.abs(cv2.GaussianBlur(change, (3, 3), 0.7)).max(2)
+    strength = float(np.quantile(off[meant], 0.8)) if meant.any() else 0.0
+    threshold = max(LEAST_LEVELS, GRAIN_SHARE * grain, EDGE_SHARE * strength)
+    seen = (off > threshold) & grow(meant, NEAR_PX)
+    side = int(np.clip(np.sqrt(meant.sum()) / 6, 1, 15)) | 1
+    if side > 1:  # a defect that is texture: its change averaged over a patch of it
+        texture = cv2.blur(np.abs(change).max(2), (side, side))
+        seen |= meant & (texture > max(LEAST_LEVELS, TEXTURE_SHARE * grain, EDGE_SHARE * strength))
     if not seen.any():
         return np.zeros_like(meant)
-    closed = cv2.morphologyEx(seen, cv2.MORPH_CLOSE, np.ones((CLOSE_PX, CLOSE_PX), np.uint8))
-    return drop_specks(closed, meant)
+    closed = cv2.morphologyEx(seen.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((CLOSE_PX, CLOSE_PX), np.uint8))
+    outlines, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = cv2.drawContours(np.zeros_like(closed), outlines, -1, 1, cv2.FILLED)
+    return drop_specks(closed | (filled & meant), meant)
 
 
-def drop_specks(seen: np.ndarray, meant: Mask) -> Mask:
+def drop_specks(seen: npt.NDArray[np.uint8], meant: Mask) -> Mask:
     n, labels, stats, _ = cv2.connectedComponentsWithStats(seen, connectivity=8)
     areas = stats[:, cv2.CC_STAT_AREA]
     keep = areas >= max(LEAST_PX, 0.02 * areas[1:].max())
