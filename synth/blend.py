@@ -45,7 +45,8 @@ def blend_patches(jobs: Sequence[Job], device: str = "cpu") -> list[Levels]:
     changes: dict[int, Levels] = {}
     gradient = [index for index, job in enumerate(jobs) if job.mode.startswith("gradient") and not job.drawn]
     tasks = [gradient_task(jobs[index]) for index in gradient]
-    changes |= dict(zip(gradient, solve_corrections(tasks, device), strict=True))
+    for index, task, change in zip(gradient, tasks, solve_corrections(tasks, device), strict=True):
+        changes[index] = anchor(change, task.mask)
     for index, job in enumerate(jobs):
         if job.drawn:
             changes[index] = job.patch.picture - job.host
@@ -59,6 +60,12 @@ def blend_patches(jobs: Sequence[Job], device: str = "cpu") -> list[Levels]:
         np.clip(job.host + alphas[index][:, :, None] * changes[index], 0, 255).astype(np.float32)
         for index, job in enumerate(jobs)
     ]
+
+
+def anchor(change: Levels, mask: Mask) -> Levels:
+    """Shift a correction to 0 around the mask: free edges leave its level open, grain on the rim shifts it a little."""
+    ring = grow(mask, 2) & ~mask
+    return change - change[ring].mean(0) if ring.sum() >= 8 else change
 
 
 def feather(mask: Mask, free: tuple[bool, bool, bool, bool]) -> npt.NDArray[np.float32]:
@@ -120,4 +127,6 @@ def cover(job: Job, alpha: npt.NDArray[np.float32]) -> Levels:
 
 def patch_grain(patch: Patch) -> float:
     """Grain of the patch's own ground, beyond the feather; of its background where there is no such ground."""
-    return measure_grain(patch.picture, ~grow(patch.mask, 3)) if not patch.mask.all() else measure_grain(patch.background)
+    return (
+        measure_grain(patch.picture, ~grow(patch.mask, 3)) if not patch.mask.all() else measure_grain(patch.background)
+    )

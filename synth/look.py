@@ -75,7 +75,9 @@ def draw_numbers(rng: np.random.Generator, donor: Donor) -> dict[str, Any]:
     stretch, arc, s = rng.normal(0, STRETCH[0]), rng.normal(0, BEND[0]), rng.normal(0, BEND[1])
     if is_line(donor):
         spans = (donor.at_edge[0] and donor.at_edge[1]) or (donor.at_edge[2] and donor.at_edge[3])
-        numbers["stretch"] = 1.0 if any(donor.at_edge) else round(clipped(float(np.exp(stretch)), STRETCH[1], STRETCH[2]), 3)
+        numbers["stretch"] = (
+            1.0 if any(donor.at_edge) else round(clipped(float(np.exp(stretch)), STRETCH[1], STRETCH[2]), 3)
+        )
         share = 0.5 if spans else 1.0
         numbers["bend"] = [round(share * clipped(float(n), -0.12, 0.12), 4) for n in (arc, s)]
     return numbers

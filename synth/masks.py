@@ -18,7 +18,9 @@ FROM_NOTHING = 8.0  # the same, where neither box nor point says that there is a
 LARGEST_FROM_NOTHING = 0.4  # of the image
 
 
-def find_mask(picture: Image, box: Box | None = None, point: tuple[float, float] | None = None, *, where: str = "") -> Mask:
+def find_mask(
+    picture: Image, box: Box | None = None, point: tuple[float, float] | None = None, *, where: str = ""
+) -> Mask:
     """Return the defect's pixels, (h, w), from a box, a point (y, x) on it, or nothing but the picture.
 
     Inside a box where nothing stands out from the ground around it (a defect that is all texture) the ellipse in the box.
@@ -59,7 +61,9 @@ def box_mask(shape: tuple[int, int], box: Box, where: str) -> Mask:
     x0, y0, x1, y1 = (round(side) for side in box)
     out[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)] = True
     if not out.any():
-        raise SynthError("the box misses the image", where=where, found=str(box), expected=f"inside {shape[1]} x {shape[0]}")
+        raise SynthError(
+            "the box misses the image", where=where, found=str(box), expected=f"inside {shape[1]} x {shape[0]}"
+        )
     return out
 
 

@@ -91,7 +91,9 @@ def one_thread() -> Iterator[None]:
 
 def find(known: Mapping[str, Known], key: str, kind: str, plan: Plan) -> Known:
     if key not in known:
-        raise SynthError(f"no such {kind}", where=f"proposal {plan.number}", found=key, expected=f"one of {len(known)} {kind}s")
+        raise SynthError(
+            f"no such {kind}", where=f"proposal {plan.number}", found=key, expected=f"one of {len(known)} {kind}s"
+        )
     return known[key]
 
 

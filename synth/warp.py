@@ -181,5 +181,7 @@ def warp_mask(plan: Plan, donor: Donor) -> Mask:
     """The defect's footprint alone, (h, w), cheaply: what placement asks."""
     x, y = source_coordinates(plan, donor)
     height, width = donor.mask.shape
-    sampled = cv2.remap(donor.mask.astype(np.float32), np.clip(x, 0, width - 1), np.clip(y, 0, height - 1), cv2.INTER_LINEAR)
+    sampled = cv2.remap(
+        donor.mask.astype(np.float32), np.clip(x, 0, width - 1), np.clip(y, 0, height - 1), cv2.INTER_LINEAR
+    )
     return np.asarray((sampled > 0.5) & inside_crop(x, y, donor))
