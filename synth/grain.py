@@ -33,9 +33,9 @@ def drop_grain(residual: Levels, sigma: float) -> Levels:
 
 
 def match_grain(picture: Levels, sigma: float, host: Levels, host_sigma: float) -> Levels:
-    """Bring the grain of a picture that will replace the host's to the host's: shrink it, or add the host's own mirrored.
+    """Bring the grain of what will replace the host's to the host's: shrink it, or add the host's own, mirrored.
 
-    The host's own detail has the right spectrum, which drawn noise would not; mirrored, it does not repeat its neighbour.
+    The host's own detail has the right spectrum, unlike drawn noise; mirrored, it does not repeat its neighbour.
     """
     if host_sigma < 0.8 * sigma:
         fine = high_pass(picture)

@@ -1,7 +1,7 @@
 """Every random number of a donor's new look, drawn in one place: shape, direction, contrast, grain of the colours.
 
-What hurt in experiments was turning defects at random and softening them, so directions stay near the real one unless the
-defect has none, and contrast stays within the real range.
+What hurt in experiments was turning defects at random and softening them, so directions stay near the real one unless
+the defect has none, and contrast stays within the real range.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def draw_scale(rng: np.random.Generator, donor: Donor) -> float:
 
 
 def draw_turn(rng: np.random.Generator, donor: Donor) -> float:
-    """Quarter turns and a little where the defect has no direction (grounds are often alike in both axes), else a little."""
+    """A little; for a defect without direction quarter turns too (grounds are often alike in both axes)."""
     little, quarters = float(rng.normal(0, TURN)), int(rng.integers(0, 4))
     if donor.elongation <= ROUND and max(donor.mask.shape) <= LARGE_PX:
         return wrapped(little + quarters * np.pi / 2)

@@ -23,7 +23,7 @@ def find_mask(
 ) -> Mask:
     """Return the defect's pixels, (h, w), from a box, a point (y, x) on it, or nothing but the picture.
 
-    Inside a box where nothing stands out from the ground around it (a defect that is all texture) the ellipse in the box.
+    Where nothing in the box stands out from the ground around it (a defect that is all texture): the ellipse in the box.
     Raises: SynthError where the box misses the picture or, without a box, nothing stands out.
     """
     height, width = picture.shape[:2]
@@ -49,7 +49,8 @@ def check_mask(mask: npt.NDArray[np.generic], picture: Image, *, where: str) -> 
     if mask.shape != picture.shape[:2]:
         raise SynthError("the mask has another size than its image", where=where, found=str(mask.shape),
                          expected=str(picture.shape[:2]))  # fmt: skip
-    out = np.asarray(mask > (mask.max() / 2 if mask.dtype != np.bool_ else 0))
+    levels = mask.astype(np.float32)
+    out = np.asarray(levels > levels.max() / 2)
     if not out.any() or out.all():
         raise SynthError("the mask marks nothing" if not out.any() else "the mask marks the whole image", where=where,
                          expected="defect above 0, ground 0")  # fmt: skip

@@ -108,8 +108,8 @@ def place_patch(plan: Plan, size: tuple[int, int], host: Host) -> Place:
     for start, length, whole in zip(plan.top_left, size, host.part.shape, strict=True):
         low, high = max(0, start), min(whole, start + length)
         if high - low < 3:
-            raise SynthError("the patch misses its host", where=f"proposal {plan.number}", found=f"top_left {plan.top_left}",
-                             expected=f"inside {host.part.shape[0]} x {host.part.shape[1]}")  # fmt: skip
+            raise SynthError("the patch misses its host", where=f"proposal {plan.number}",
+                             found=f"top_left {plan.top_left}", expected=f"inside {host.part.shape[0]} x {host.part.shape[1]}")  # fmt: skip
         cuts.append(slice(low - start, high - start))
         ats.append(slice(low, high))
         ends += [low == 0, high == whole]

@@ -1,7 +1,7 @@
 """Move, turn, scale and deform a donor: picture, ground and mask alike, in one resampling.
 
-A plan's numbers: ``stretch`` along the long axis, ``bend`` (arc, S; shares of the length), ``thin_plate`` (3 x 3 x 2, shares
-of the short side), ``elastic`` (k x k x 2, px of the donor), ``fit`` (h, w) forces the patch's size in px.
+A plan's numbers: ``stretch`` along the long axis, ``bend`` (arc, S; shares of the length), ``thin_plate`` (3 x 3 x 2,
+shares of the short side), ``elastic`` (k x k x 2, px of the donor), ``fit`` (h, w) forces the patch's size in px.
 From a patch's pixel back to the donor's: fit, scale, rotation, mirror, then in the chord's frame bend and stretch, then
 thin plate and elastic.
 """
@@ -130,7 +130,7 @@ def thin_plate_basis(side: int) -> npt.NDArray[np.float32]:
     system = np.zeros((12, 12))
     system[:9, :9], system[:9, 9:], system[9:, :9] = kernel(knots, knots), affine(knots), affine(knots).T
     weights = np.linalg.solve(system, np.eye(12)[:, :9])
-    return np.hstack([kernel(points, knots), affine(points)]).dot(weights).astype(np.float32)
+    return np.asarray(np.hstack([kernel(points, knots), affine(points)]) @ weights, np.float32)
 
 
 def warp_donors(plans: Sequence[Plan], donors: Sequence[Donor], device: str = "cpu") -> list[Warped]:

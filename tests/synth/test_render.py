@@ -66,14 +66,15 @@ def test_nothing_changes_further_than_the_feather(blend: BlendMode) -> None:
 
 
 def test_round_trip_onto_its_own_ground() -> None:
-    source = donor()
+    mask = blob(SHAPE, (60, 80), (10, 14))
+    source = donor_of(stained(surface(SHAPE, grain=0.5), mask, -60), mask)
     ground = np.clip(np.rint(source.background), 0, 255).astype(np.uint8)
     host = host_of(ground)
     plans = [plan_of(source, number=n, at=(0, 0), blend=mode) for n, mode in enumerate(BLEND_MODES)]
     for variant in render_block(plans, {source.donor_id: source}, {"h": host}, {}):
         off = np.abs(variant.picture.astype(float) - source.picture)
         assert off.mean() < 0.5
-        assert np.quantile(off, 0.99) <= (4 if variant.plan.blend.startswith("gradient") else 2.5)
+        assert off.max() <= 3
 
 
 def test_scaled_contrast_follows_the_hosts_brightness() -> None:
@@ -152,10 +153,10 @@ class Square:
 
     name = "square"
 
-    def draw(self, rng: np.random.Generator, size: tuple[int, int], ground: Levels) -> dict[str, Any]:
+    def draw(self, rng: np.random.Generator, size: tuple[int, int], ground: Levels) -> dict[str, Any]:  # noqa: ARG002
         return {"size": list(size)}
 
-    def render(self, ground: Levels, numbers: Mapping[str, Any]) -> Patch:
+    def render(self, ground: Levels, numbers: Mapping[str, Any]) -> Patch:  # noqa: ARG002
         mask = np.zeros(ground.shape[:2], bool)
         mask[5:15, 5:15] = True
         return Patch(np.where(mask[:, :, None], ground - 50, ground).astype(np.float32), ground, mask)
