@@ -1,6 +1,6 @@
 """The surface as it would look without the defect, so that picture - background keeps only the defect.
 
-A robust plane takes the shading, a membrane (harmonic filling) what the plane leaves; neither invents grain, so that the
+A robust plane takes the shading, a membrane (harmonic filling) what the plane leaves; neither invents grain, so the
 defect's own grain stays in the residual and grain.py deals with it.
 """
 

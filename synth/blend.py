@@ -70,8 +70,8 @@ def anchor(change: Levels, mask: Mask) -> Levels:
 
 def feather(mask: Mask, free: tuple[bool, bool, bool, bool]) -> npt.NDArray[np.float32]:
     """1 in the mask, 0 from FEATHER_PX + 1 beyond it and at the patch's border unless the host ends there; (h, w)."""
-    wide = np.pad(mask, 2, mode="edge")
-    alpha = cv2.blur(cv2.blur(grow(wide, 2).astype(np.float32), (3, 3)), (3, 3))[2:-2, 2:-2]
+    alpha = cv2.blur(cv2.blur(grow(mask, 2).astype(np.float32), (3, 3), borderType=cv2.BORDER_REPLICATE), (3, 3),
+                     borderType=cv2.BORDER_REPLICATE)  # fmt: skip
     height, width = mask.shape
     ramp_y, ramp_x = border_ramp(height, free[0], free[1]), border_ramp(width, free[2], free[3])
     return np.asarray(alpha * ramp_y[:, None] * ramp_x[None, :], np.float32)
@@ -110,8 +110,8 @@ def gradient_task(job: Job) -> Task:
 def scaled_residual(job: Job) -> Levels:
     """What the defect adds, its contrast in proportion to the host's brightness where it will lie."""
     patch = job.patch
-    middle = patch.mask if patch.mask.any() else np.ones_like(patch.mask)
-    ratio = np.clip((job.host[middle].mean() + 1) / (patch.background[middle].mean() + 1), *RATIO)
+    inside = patch.mask if patch.mask.any() else np.ones_like(patch.mask)
+    ratio = np.clip((job.host[inside].mean() + 1) / (patch.background[inside].mean() + 1), *RATIO)
     return np.asarray(np.float32(ratio) * (patch.picture - patch.background), np.float32)
 
 

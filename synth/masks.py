@@ -9,6 +9,7 @@ import numpy.typing as npt
 from synth.background import fill_background, fit_plane, grow
 from synth.errors import SynthError
 from synth.grain import measure_grain
+from synth.levels import peak
 from synth.records import Box, Image, Levels, Mask
 
 CLOSE_PX = 3
@@ -23,7 +24,7 @@ def find_mask(
 ) -> Mask:
     """Return the defect's pixels, (h, w), from a box, a point (y, x) on it, or nothing but the picture.
 
-    Where nothing in the box stands out from the ground around it (a defect that is all texture): the ellipse in the box.
+    Where nothing in the box stands out from the ground around it (the defect is all texture): the ellipse in the box.
     Raises: SynthError where the box misses the picture or, without a box, nothing stands out.
     """
     height, width = picture.shape[:2]
@@ -93,7 +94,7 @@ def off_ground(levels: Levels, window: Mask) -> npt.NDArray[np.float32]:
     ground = cv2.GaussianBlur(fill_background(levels, window, margin=1), (0, 0), 1.0)
     if not window.all():
         ground = np.where(window[:, :, None], ground, fit_plane(levels, ~window))
-    return np.asarray(np.abs(smooth - ground).max(2), np.float32)
+    return np.asarray(peak(np.abs(smooth - ground)), np.float32)
 
 
 def otsu(values: npt.NDArray[np.float32]) -> float:
