@@ -54,7 +54,7 @@ def close_gap(
 
     real_vectors (n, d): real labelled images. candidate_vectors (m, d): variants that passed the other rules.
     gap_vectors: by gap its points (g, d): unlabelled images of the region, or one centroid. reach: distance within
-    which a labelled image covers a point; by default the usual distance of a real one to its ``neighbours``-th real one.
+    which a labelled image covers a point; by default that of a real one to its ``neighbours``-th real one, the median.
     Greedy, the candidate that helps most points next (1 - 1/e of the best, Nemhauser et al. 1978).
 
     Raises:
@@ -106,7 +106,8 @@ def _aim_at(
 
 def _greedy(near: npt.NDArray[np.bool_], missing: npt.NDArray[np.int_]) -> list[int]:
     """Return candidates, best first, until none brings a point nearer to being covered. near: (g, m)."""
-    missing, kept = np.maximum(missing, 0), []
+    missing = np.maximum(missing, 0)
+    kept: list[int] = []
     free = np.ones(near.shape[1], bool)
     while True:
         gain = near[missing > 0].sum(axis=0) * free

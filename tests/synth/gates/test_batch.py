@@ -8,7 +8,7 @@ import pytest
 
 from synth.gates import Batch, Limits, calibrate, measure_diversity, two_sample_auc
 from synth.gates.batch import judge_null
-from synth.gates.space import Crop, donor_crop, thumbnails, untouched_crop, variant_crop
+from synth.gates.space import Crop, Rows, donor_crop, thumbnails, untouched_crop, variant_crop
 from synth.records import Donor, Image, Variant
 from tests.synth.gates.scene import SIDE, donor, draw, host, made
 
@@ -16,13 +16,16 @@ PITS = [donor("pit", seed) for seed in range(10)]
 LIMITS = calibrate(PITS, [host()], None)
 
 
-def small_embedder(pictures: list[Image]) -> np.ndarray:
+def small_embedder(pictures: list[Image]) -> Rows:
     """Unit rows of 8x8 pictures and their contrast: enough of an embedder to tell what differs."""
-    rows = np.stack(
-        [cv2.resize(one, (8, 8), interpolation=cv2.INTER_AREA).astype(np.float32).ravel() for one in pictures]
-    )
+    small = [cv2.resize(one, (8, 8), interpolation=cv2.INTER_AREA) for one in pictures]
+    rows = np.stack(small).reshape(len(small), -1).astype(np.float32)
     rows = rows - rows.mean(axis=1, keepdims=True) + 1
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+
+
+def normal(rng: np.random.Generator, n: int, centre: float = 0.0) -> Rows:
+    return rng.normal(centre, 1, (n, 5)).astype(np.float32)
 
 
 def paste_donor(one: Donor) -> Variant:
@@ -73,9 +76,9 @@ def test_one_real_example_falls_back_to_jittered_copies() -> None:
 
 def test_two_sample_auc_on_the_same_and_on_other_sources(rng: np.random.Generator) -> None:
     groups = [str(i // 2) for i in range(60)]
-    same = two_sample_auc(rng.normal(size=(60, 5)), rng.normal(size=(60, 5)), groups, groups)
+    same = two_sample_auc(normal(rng, 60), normal(rng, 60), groups, groups)
     assert 0.3 < same < 0.68
-    other = two_sample_auc(rng.normal(size=(60, 5)), rng.normal(1.5, size=(60, 5)), groups, groups)
+    other = two_sample_auc(normal(rng, 60), normal(rng, 60, 1.5), groups, groups)
     assert other > 0.9
 
 
