@@ -118,7 +118,7 @@ def request_to_json(request: GenerateRequest) -> dict[str, Any]:
 
 def request_from_json(value: Mapping[str, Any]) -> GenerateRequest:
     """Return the request that was written."""
-    fields = {name: tuple(one) if isinstance(one, list) else one for name, one in value.items()}
+    fields: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in value.items()}
     for name in ("labels", "images", "out", "part_mask"):
         fields[name] = None if fields[name] is None else Path(fields[name])
     return GenerateRequest(**fields)
