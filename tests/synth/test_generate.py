@@ -14,7 +14,7 @@ import pytest
 
 from synth import generate as story
 from synth.errors import SynthError
-from synth.files import encode_mask, read_image, read_mask
+from synth.files import encode_mask, hold, read_image, read_mask
 from synth.generate import Summary, generate
 from synth.labels_file import read_labels
 from synth.output.rle import decode_rle
@@ -34,7 +34,7 @@ def request(folder: Path, out: Path, **more: object) -> GenerateRequest:
 
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file of a set but run.json, which names the folder and the worker count."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "run.json")
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in ("run.json", "lock"))
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
@@ -265,3 +265,10 @@ def test_progress_counts_images(plates: Path, tmp_path: Path) -> None:
     generate(request(plates, tmp_path / "set", gated=False, count=40, most_proposals=96), advance=seen.append)
     assert sum(seen) == 40
     assert story.BLOCK == 32
+
+
+def test_two_at_once_are_kept_apart(copy: Path, plates: Path) -> None:
+    with hold(copy / ".synth"), pytest.raises(SynthError, match="another process is writing there"):
+        generate(request(plates, copy))
+    with hold(copy / ".synth"), pytest.raises(SynthError, match="another process is writing there"):
+        decide(copy, {})
