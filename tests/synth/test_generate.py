@@ -20,7 +20,7 @@ from synth.labels_file import read_labels
 from synth.output.rle import decode_rle
 from synth.publish import ACCEPTED, REJECTED, decide, read_decisions, read_decisions_file
 from synth.replay import replay
-from synth.stocking import GenerateRequest
+from synth.stocking import GenerateRequest, stock_up
 from tests.synth.sets import write_set
 
 COUNT = 6
@@ -272,3 +272,14 @@ def test_two_at_once_are_kept_apart(copy: Path, plates: Path) -> None:
         generate(request(plates, copy))
     with hold(copy / ".synth"), pytest.raises(SynthError, match="another process is writing there"):
         decide(copy, {})
+
+
+def test_a_row_without_mask_or_box_is_not_guessed_where_others_have_one(tmp_path: Path) -> None:
+    labels = write_set(tmp_path / "data")
+    text = labels.read_text().replace("bad1_mask.png", "")
+    labels.write_text(text)
+    stocked = stock_up(request(labels.parent, tmp_path / "set"))
+    assert {Path(donor.path).name for donor in stocked.stock.donors.values()} == {"bad0.png", "bad2.png"}
+    assert "1 rows without mask or box are not used" in stocked.notes
+    labels.write_text(text.replace("bad0_mask.png", "").replace("bad2_mask.png", ""))
+    assert stock_up(request(labels.parent, tmp_path / "set")).stock.donors, "a guess where nothing else is known"
