@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -74,6 +75,22 @@ def test_a_long_defect_lengthens_and_keeps_its_width(crack: Donor, stretch: floa
     (warped,) = warp_donors([plan_of(crack, numbers={"stretch": stretch})], [crack])
     assert np.ptp(np.nonzero(warped.mask)[1]) == pytest.approx(stretch * np.ptp(np.nonzero(crack.mask)[1]), rel=0.05)
     assert width_of(warped.mask) == pytest.approx(width_of(crack.mask), rel=0.1)
+
+
+def test_a_branch_leaves_the_line_with_the_same_width(crack: Donor) -> None:
+    plain, branched = (
+        warp_donors([plan_of(crack, numbers=numbers)], [crack])[0].mask
+        for numbers in ({"stretch": 1.001}, {"stretch": 1.001, "branch": [0.3, 0.7, 0.4]})
+    )
+    assert branched.sum() == pytest.approx(plain.sum() * 1.4, rel=0.1)
+    n, _ = cv2.connectedComponents(branched.astype(np.uint8))
+    assert n == 2  # ground and one defect
+    pixels = np.argwhere(branched) - (np.array(branched.shape) - 1) / 2  # off the trunk: the branch's tip
+    aside = pixels @ np.array([np.cos(crack.angle_rad), -np.sin(crack.angle_rad)])
+    length = np.hypot(70, 90)
+    assert np.abs(aside).max() == pytest.approx(0.4 * length * np.sin(0.7), rel=0.15)
+    assert not branched[0].any()
+    assert not branched[-1].any()
 
 
 def test_deformations_move_the_outline_but_not_to_the_patchs_edge(pit: Donor) -> None:
