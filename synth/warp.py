@@ -59,7 +59,10 @@ def natural_size(plan: Plan, donor: Donor) -> tuple[int, int]:
     points = [turn(along * stretch, across + move, donor.angle_rad) for move in (-reach, reach)]
     x, y = (np.concatenate(parts) for parts in zip(*points, strict=True))
     x, y = turn(-x if plan.mirrored else x, y, plan.angle_rad)
-    return max(3, int(2 * plan.scale * np.abs(y).max() + 0.5)), max(3, int(2 * plan.scale * np.abs(x).max() + 0.5))
+    top, bottom, left, right = donor.at_edge
+    half_h = height / 2 if top or bottom else float(np.abs(y).max())  # the crop's edge stays the patch's edge
+    half_w = width / 2 if left or right else float(np.abs(x).max())
+    return max(3, int(2 * plan.scale * half_h + 0.5)), max(3, int(2 * plan.scale * half_w + 0.5))
 
 
 def line_numbers(numbers: Mapping[str, Any]) -> tuple[float, tuple[float, float]]:

@@ -127,6 +127,15 @@ def test_a_donor_at_the_edge_stays_at_the_edge() -> None:
     assert warped.mask[0].sum() > 20
 
 
+def test_a_branching_crack_from_the_edge_starts_at_the_edge() -> None:
+    mask = streak(SHAPE, (0, 60), (110, 80))
+    donor = donor_of(stained(surface(SHAPE), mask, -60), mask, "crack")
+    plan = plan_of(donor, numbers={"branch": [0.4, 0.8, 0.4], "bend": [0.1, 0.0]})
+    (warped,) = warp_donors([plan], [donor])
+    assert warped.mask.shape[0] == donor.mask.shape[0]
+    assert warped.mask[0].any()
+
+
 def test_any_company_gives_the_same(pit: Donor, crack: Donor) -> None:
     plans = [plan_of(pit), plan_of(crack, scale=0.9), plan_of(pit, scale=1.9), plan_of(crack, angle_rad=0.2)]
     donors = [pit, crack, pit, crack]
