@@ -26,7 +26,7 @@ class Limits:
     elsewhere: float = 0.05
     seam: Bounds = (None, 0.9)
     boxy: float = 0.92
-    near: float = 0.98
+    near: float = 0.985
     realism: Bounds = (None, None)
     two_sample: float = 0.75
     effective: float = 2.0
