@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from synth.gates.form import elongation
-from synth.gates.limits import ENOUGH, Bounds, Limits
+from synth.gates.limits import ENOUGH, RANGED, Bounds, Limits
 from synth.gates.registry import grey_of
 from synth.gates.seam import boxiness, donor_seam
 from synth.gates.sight import contrast_of
@@ -34,7 +34,7 @@ def calibrate(donors: Sequence[Donor], hosts: Sequence[Host], embed: Embedder | 
     seams = [donor_seam(donor) for donor in donors]
     rows = describe(crops := [donor_crop(donor) for donor in donors], embed)
     groups = [donor.group for donor in donors]
-    few = ("area", "aspect", "contrast", "seam", "near-duplicate", "realism") if n < ENOUGH else ()
+    few = RANGED if n < ENOUGH else RANGED[-2:] if len(set(groups)) < 2 else ()
     return Limits(
         on_part=0.98 if all(host.part.any() for host in hosts) else 0.0,
         area=(max(4.0, area[0] or 0.0), area[1]),
