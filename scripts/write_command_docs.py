@@ -36,6 +36,8 @@ def render() -> str:
 def walk(command: Any, name: str) -> Iterator[tuple[str, Any]]:
     """Yield every command that does something with its full name."""
     for key, one in getattr(command, "commands", {}).items():
+        if getattr(one, "invoke_without_command", False):
+            yield f"{name} {key}", one
         if getattr(one, "commands", None):
             yield from walk(one, f"{name} {key}")
         else:

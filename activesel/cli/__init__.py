@@ -12,7 +12,11 @@ from typing import Annotated, NoReturn
 import typer
 
 from activesel import __version__
+<<<<<<< HEAD
 from activesel.cli import bench, config, doctor, embed, export, gaps, ingest, init, report, select, status, strategies
+=======
+from activesel.cli import bench, config, doctor, embed, export, ingest, init, report, select, status, strategies, synth
+>>>>>>> c321d918a50af6732c2e6f014a458abb10aedfd0
 from activesel.cli.failures import Terminated, report_failure
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -50,6 +54,7 @@ app.command("report")(report.report)
 app.command("export")(export.export)
 app.command("bench")(bench.bench)
 app.command("strategies")(strategies.strategies)
+app.add_typer(synth.app, name="synth")
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
 

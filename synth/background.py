@@ -1,0 +1,134 @@
+"""The surface as it would look without the defect, so that picture - background keeps only the defect.
+
+A robust plane takes the shading, a membrane (harmonic filling) what the plane leaves; neither invents grain, so the
+defect's own grain stays in the residual and grain.py deals with it.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse.linalg import splu
+
+from synth.records import Image, Levels, Mask
+
+MARGIN_PX = 2  # beyond the mask that still counts as defect: annotators draw tight
+GRAIN_PX = 1.5  # sigma that hides grain from the membrane's rim
+MOST_UNKNOWNS = 6_000  # a larger hole is filled at a lower resolution: a membrane is smooth anyway
+ROUNDS = 3  # of down-weighting what lies off the plane
+
+
+def fill_background(picture: Image | Levels, mask: Mask, margin: int = MARGIN_PX) -> Levels:
+    """Return the picture with everything within ``margin`` px of the mask filled from around it, (h, w, 3) levels.
+
+    Outside of that the picture is returned as it is. A hole that reaches the image's edge ends there freely.
+    """
+    levels = picture.astype(np.float32)
+    hole = grow(mask, margin)
+    if not hole.any():
+        return levels
+    known = ~hole
+    if not known.any():
+        return np.broadcast_to(np.median(levels, axis=(0, 1)), levels.shape).astype(np.float32)
+    plane = fit_plane(levels, known)
+    rest = smooth_known(levels - plane, known)
+    filled = plane + fill_membrane(rest, hole)
+    return np.where(hole[:, :, None], filled, levels).astype(np.float32)
+
+
+def grow(mask: Mask, px: int) -> Mask:
+    """Dilate by ``px`` pixels, square corners."""
+    if px <= 0:
+        return mask
+    kernel = np.ones((2 * px + 1, 2 * px + 1), np.uint8)
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), kernel) > 0)
+
+
+def fit_plane(levels: Levels, known: Mask) -> Levels:
+    """Fit a + b x + c y per channel to the known pixels, deaf to outliers; (h, w, 3)."""
+    height, width = known.shape
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    terms = np.stack([np.ones_like(x), x / width - 0.5, y / height - 0.5], -1)
+    step = max(1, int(np.sqrt(known.sum() / 4000)))
+    few = known[::step, ::step]
+    rows, seen = terms[::step, ::step][few], levels[::step, ::step][few]
+    if len(rows) < 12:
+        return np.broadcast_to(levels[known].mean(0), levels.shape).astype(np.float32)
+    plane = np.empty_like(levels)
+    for channel in range(levels.shape[2]):
+        plane[:, :, channel] = terms @ fit_robust(rows, seen[:, channel])
+    return plane
+
+
+def fit_robust(rows: npt.NDArray[np.float32], seen: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    weight = np.ones_like(seen)
+    ridge = 1e-3 * np.eye(rows.shape[1], dtype=np.float32) * len(rows)
+    ridge[0, 0] = 0
+    terms = np.zeros(rows.shape[1], np.float32)
+    for _ in range(ROUNDS):
+        weighted = rows * weight[:, None]
+        terms = np.linalg.solve(weighted.T @ rows + ridge, weighted.T @ seen)
+        off = np.abs(seen - rows @ terms)
+        weight = 1 / (1 + (off / (2.5 * np.median(off) + 1e-3)) ** 2)  # Cauchy
+    return terms
+
+
+def smooth_known(levels: Levels, known: Mask) -> Levels:
+    """Blur the known pixels only, so that nothing of the hole leaks out."""
+    weight = known.astype(np.float32)
+    total = cv2.GaussianBlur(levels * weight[:, :, None], (0, 0), GRAIN_PX)
+    share = cv2.GaussianBlur(weight, (0, 0), GRAIN_PX)
+    return np.asarray(total / np.maximum(share, 1e-4)[:, :, None], np.float32)
+
+
+def fill_membrane(levels: Levels, hole: Mask) -> Levels:
+    """Fill the hole with the harmonic function that meets its rim; free ends at the image's edge. (h, w, 3)."""
+    factor = int(np.ceil(np.sqrt(hole.sum() / MOST_UNKNOWNS)))
+    if factor <= 1:
+        return solve_membrane(levels, hole)
+    height, width = hole.shape
+    size = (max(2, width // factor), max(2, height // factor))
+    known = (~hole).astype(np.float32)
+    share = cv2.resize(known, size, interpolation=cv2.INTER_AREA)
+    coarse = cv2.resize(levels * known[:, :, None], size, interpolation=cv2.INTER_AREA)
+    coarse /= np.maximum(share, 1e-4)[:, :, None]
+    small_hole = share < 0.5
+    if small_hole.all():
+        return levels
+    filled = cv2.resize(solve_membrane(coarse, small_hole), (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.where(hole[:, :, None], filled, levels).astype(np.float32)
+
+
+def solve_membrane(levels: Levels, hole: Mask) -> Levels:
+    matrix, rim = membrane_system(hole, levels)
+    solved = splu(matrix.tocsc()).solve(rim.astype(np.float64))
+    out = levels.copy()
+    out[hole] = solved
+    return out
+
+
+def membrane_system(hole: Mask, levels: Levels) -> tuple[csr_matrix, npt.NDArray[np.float32]]:
+    """Graph Laplacian of the hole's pixels (u, u) and what the known neighbours pull (u, channels)."""
+    height, width = hole.shape
+    number = np.full(hole.shape, -1)
+    number[hole] = np.arange(hole.sum())
+    ys, xs = np.nonzero(hole)
+    me = number[ys, xs]
+    degree = np.zeros(len(me))
+    pull = np.zeros((len(me), levels.shape[2]), np.float32)
+    rows, cols = [], []
+    for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0)):
+        y, x = ys + dy, xs + dx
+        inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+        degree += inside
+        other = number[y[inside], x[inside]]
+        unknown = other >= 0
+        rows.append(me[inside][unknown])
+        cols.append(other[unknown])
+        pull[me[inside][~unknown]] += levels[y[inside][~unknown], x[inside][~unknown]]
+    row, col = np.concatenate(rows), np.concatenate(cols)
+    links = coo_matrix((-np.ones(len(row)), (row, col)), shape=(len(me), len(me)))
+    diagonal = coo_matrix((degree + 1e-9, (me, me)), shape=(len(me), len(me)))  # 1e-9: a hole with no rim at all
+    return csr_matrix(links + diagonal), pull

@@ -1,0 +1,15 @@
+"""The few sizes that patches are padded to, so that unequal ones share a batch and bits depend on nothing else."""
+
+from __future__ import annotations
+
+SIZES = (32, 64, 96, 128, 192, 256, 384)
+STEP = 128  # beyond the largest size
+
+
+def bucket(length: int) -> int:
+    """Return the smallest size that holds ``length`` pixels.
+
+    >>> bucket(65), bucket(96), bucket(400)
+    (96, 96, 512)
+    """
+    return next((size for size in SIZES if size >= length), -(-length // STEP) * STEP)

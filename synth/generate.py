@@ -1,0 +1,210 @@
+"""The story of a set: stock up, make blocks of proposals, sift them in their order, publish what is kept.
+
+Killed and run again it goes on: finished blocks stay in DIR/.synth until the set is complete.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from synth.blocks import BLOCK, Workshop, read_block
+from synth.errors import SynthError
+from synth.files import hold, read_bytes, read_image, write_atomic
+from synth.gates import Batch, Limits, calibrate
+from synth.hosts import Read
+from synth.planning import OpenHosts, Stock
+from synth.publish import PROPOSALS, RECORDS, RUN, STATE, publish, read_run
+from synth.record import SCHEMA_VERSION, plain, verdict_to_json, versions, write_lines
+from synth.records import Embedder, Verdict
+from synth.sift import KEPT, Sift
+from synth.stocking import GenerateRequest, Stocked, check_request, stock_up
+from synth.threads import single_thread
+from synth.workers import make_blocks
+
+Advance = Callable[[int], None]  # called with the number of images just kept
+_HOSTS_TO_CALIBRATE = 32
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run made. stopped: why it ended. funnel: (what, proposals left or lost there), from the top down.
+    verdicts: on the set as a whole."""
+
+    folder: Path
+    label: str
+    n_kept: int
+    n_proposals: int
+    stopped: str
+    reused: bool
+    funnel: tuple[tuple[str, int], ...]
+    verdicts: tuple[Mapping[str, Any], ...]
+    notes: tuple[str, ...]
+    seconds: float
+
+
+def generate(
+    request: GenerateRequest, read: Read = read_image, embed: Embedder | None = None, advance: Advance = lambda _: None
+) -> Summary:
+    """Make a set in ``request.out``; the same request and inputs give the same bytes, whatever the worker count.
+
+    read: (h, w, 3) RGB of a file, raising SynthError for what cannot be decoded; must survive pickling. embed: None =
+    the rules that compare vectors are off. A set that is there already is returned as it is.
+
+    Raises:
+        SynthError: the request or its inputs are wrong; the folder holds another set.
+    """
+    started = time.perf_counter()
+    check_request(request)
+    with single_thread():
+        stocked = stock_up(request, read)
+    key = run_key(request, stocked, embed is not None)
+    _check_folder(request.out)
+    with hold(request.out / STATE):
+        done = _find_done(request.out, key)
+        run = done or _make_set(request, stocked, key, embed, advance)
+    return _summarise(request.out, run, reused=done is not None, seconds=time.perf_counter() - started)
+
+
+def _make_set(
+    request: GenerateRequest, stocked: Stocked, key: str, embed: Embedder | None, advance: Advance
+) -> dict[str, Any]:
+    """Make blocks, sift them in their order, judge the whole, write it; return what run.json holds."""
+    blocks = _claim(request.out, key)
+    with single_thread():
+        hosts = OpenHosts(stocked.stock)
+        limits = _calibrate(stocked.stock, hosts, embed) if request.gated else None
+        batch = Batch(list(stocked.stock.donors.values()), limits, embed) if limits is not None else None
+        sift = Sift(stocked.stock, request.count, batch)
+    workshop = Workshop(stocked.stock, limits, blocks, request.suffix)
+    with contextlib.closing(make_blocks(workshop, -(-request.limit // BLOCK), request.workers)) as folders:
+        for folder in folders:
+            with single_thread():
+                advance(sift.take(folder, read_block(folder), request.limit))
+            if sift.is_full:
+                break
+    with single_thread():
+        verdicts = sift.judge_set(hosts)
+    return _write_set(request, stocked, sift, key, verdicts)
+
+
+def describe(request: GenerateRequest, read: Read = read_image) -> Stocked:
+    """Read what a run would work with, and write nothing.
+
+    Raises:
+        SynthError: as generate, as far as it can be told before a host is drawn.
+    """
+    check_request(request)
+    with single_thread():
+        return stock_up(request, read)
+
+
+def run_key(request: GenerateRequest, stocked: Stocked, embeds: bool) -> str:
+    """Return 16 hex digits that name the result: request, label file, donors, hosts' paths and versions."""
+    asked = {name: value for name, value in request_to_json(request).items() if name not in ("workers", "out")}
+    inputs = [hashlib.sha256(read_bytes(request.labels)).hexdigest(), sorted(stocked.stock.donors), embeds, versions()]
+    text = json.dumps([SCHEMA_VERSION, asked, inputs], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def request_to_json(request: GenerateRequest) -> dict[str, Any]:
+    """Return the request as JSON values, its paths absolute."""
+    paths = {"labels": request.labels, "images": request.images, "out": request.out, "part_mask": request.part_mask}
+    fixed = {name: None if path is None else str(path.absolute()) for name, path in paths.items()}
+    return dict(plain({**asdict(request), **fixed}))
+
+
+def request_from_json(value: Mapping[str, Any]) -> GenerateRequest:
+    """Return the request that was written."""
+    fields: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in value.items()}
+    for name in ("labels", "images", "out", "part_mask"):
+        fields[name] = None if fields[name] is None else Path(fields[name])
+    return GenerateRequest(**fields)
+
+
+def _calibrate(stock: Stock, hosts: OpenHosts, embed: Embedder | None) -> Limits:
+    """Learn the rules' limits from the donors and some hosts spread over the list; a broken host is passed over."""
+    step = max(1, len(stock.cards) // _HOSTS_TO_CALIBRATE)
+    opened = []
+    for card in stock.cards[::step][:_HOSTS_TO_CALIBRATE]:
+        with contextlib.suppress(SynthError):
+            opened.append(hosts.open(card))
+    if not opened:
+        raise SynthError("no host can be opened", where=stock.cards[0].path)
+    return calibrate(list(stock.donors.values()), opened, embed)
+
+
+def _find_done(out: Path, key: str) -> dict[str, Any] | None:
+    if not (out / STATE / RUN).exists():
+        return None
+    run = read_run(out)
+    if run.get("key") != key:
+        raise SynthError("the folder holds another set", where=str(out), found=f"{run.get('key')}, asked for {key}",
+                         hint="name another --out, or remove the folder")  # fmt: skip
+    publish(out)
+    return run
+
+
+def _check_folder(out: Path) -> None:
+    """Refuse a folder that holds something else."""
+    if out.exists() and not out.is_dir():
+        raise SynthError("--out is not a folder", where=str(out))
+    if out.exists() and not (out / STATE).exists() and any(out.iterdir()):
+        raise SynthError("the folder is not empty and no set", where=str(out), hint="name another --out")
+
+
+def _claim(out: Path, key: str) -> Path:
+    """Drop blocks of other requests and half-made ones, and return the folder where this request's are."""
+    blocks = out / STATE / f"blocks-{key}"
+    blocks.mkdir(parents=True, exist_ok=True)
+    for other in (*(out / STATE).glob("blocks-*"), *blocks.glob(".*")):
+        if other != blocks:
+            shutil.rmtree(other, ignore_errors=True)
+    return blocks
+
+
+def _write_set(
+    request: GenerateRequest, stocked: Stocked, sift: Sift, key: str, verdicts: list[Verdict]
+) -> dict[str, Any]:
+    """Place the kept files, the records and the sheet; run.json last but for the blocks, which then may go."""
+    out = request.out
+    for row in sift.rows:
+        if row["status"] == KEPT:
+            for source, target in row.pop("files"):
+                _link(source, out / target)
+    write_lines(out / RECORDS, [sift.record_of(row) for row in sift.rows if row["status"] == KEPT])
+    write_lines(out / PROPOSALS, sift.rows)
+    run = {
+        "schema_version": SCHEMA_VERSION, "key": key, "request": request_to_json(request), "versions": versions(),
+        "classes": sorted({*stocked.table.n_by_class, request.label}), "n_kept": sift.n_kept,
+        "n_proposals": len(sift.rows), "stopped": sift.stopped, "funnel": sift.funnel, "notes": stocked.notes,
+        "verdicts": [verdict_to_json(verdict) for verdict in verdicts],
+    }  # fmt: skip
+    write_atomic(out / STATE / RUN, json.dumps(plain(run), indent=1) + "\n")
+    publish(out)
+    for leftover in (out / STATE).glob("blocks-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    return run
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        write_atomic(target, source.read_bytes())
+
+
+def _summarise(out: Path, run: Mapping[str, Any], *, reused: bool, seconds: float) -> Summary:
+    funnel = tuple((str(name), int(n)) for name, n in run["funnel"])
+    return Summary(out, run["request"]["label"], run["n_kept"], run["n_proposals"], run["stopped"], reused, funnel,
+                   tuple(run["verdicts"]), tuple(run["notes"]), seconds)  # fmt: skip

@@ -1,0 +1,170 @@
+"""A block of plans to variants: warp, vary, blend, and the label from the result. Nothing is drawn here.
+
+The bits depend on the block alone: patches are padded to fixed sizes and the arithmetic runs on one thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from synth.blend import Job, blend_patches, patch_grain
+from synth.errors import SynthError
+from synth.grain import measure_grain
+from synth.photometric import vary
+from synth.records import Donor, Host, Image, Levels, Mask, Patch, Plan, Recipe, Variant
+from synth.visibility import visible_mask
+from synth.warp import Warped, donor_patch_size, warp_donors, warp_mask
+
+Known = TypeVar("Known")
+BLOCK = 32  # consecutive proposal numbers that are rendered together
+
+
+@dataclass(frozen=True)
+class Place:
+    """The part of a patch that lies on its host. cut: of the patch. at: of the host. free: the host ends there."""
+
+    cut: tuple[slice, slice]
+    at: tuple[slice, slice]
+    free: tuple[bool, bool, bool, bool]
+
+
+def patch_size(plan: Plan, source: Donor | Recipe) -> tuple[int, int]:
+    """Return (h, w) of what the plan will draw, px. A recipe's is the ``size`` in the plan's numbers."""
+    if isinstance(source, Donor):
+        return donor_patch_size(plan, source)
+    if "size" not in plan.numbers:
+        raise SynthError("a plan of a recipe needs its patch's size", where=f"proposal {plan.number}",
+                         found=", ".join(plan.numbers), expected="numbers.size: [height, width]")  # fmt: skip
+    return int(plan.numbers["size"][0]), int(plan.numbers["size"][1])
+
+
+def warped_mask(plan: Plan, donor: Donor) -> Mask:
+    """Return the defect's footprint in its patch, (h, w), without rendering it."""
+    return warp_mask(plan, donor)
+
+
+def render_block(
+    plans: Sequence[Plan],
+    donors: Mapping[str, Donor],
+    hosts: Mapping[str, Host],
+    recipes: Mapping[str, Recipe],
+    *,
+    device: str = "cpu",
+) -> list[Variant]:
+    """Render one variant per plan, in order. What cannot be seen comes back with an empty mask and contrast 0.
+
+    Raises: SynthError where a plan names a donor, host or recipe that is not given, or misses its host altogether.
+    """
+    with one_thread():
+        own = [plan for plan in plans if plan.source == "donor"]
+        sources = [find(donors, plan.source_id, "donor", plan) for plan in own]
+        warped = dict(zip((plan.number for plan in own), warp_donors(own, sources, device), strict=True))
+        grains = {donor.donor_id: source_grain(donor) for donor in {one.donor_id: one for one in sources}.values()}
+        jobs, places = [], []
+        for plan in plans:
+            host = find(hosts, plan.host_id, "host", plan)
+            moved = warped.get(plan.number)
+            size = recipe_size(plan, recipes) if moved is None else moved.mask.shape
+            place = place_patch(plan, size, host)
+            places.append(place)
+            jobs.append(prepare(plan, place, host, moved, grains.get(plan.source_id, 0.0), recipes))
+        blended = blend_patches(jobs, device)
+        return [
+            finish(plan, hosts[plan.host_id], place, job, picture)
+            for plan, place, job, picture in zip(plans, places, jobs, blended, strict=True)
+        ]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """More threads would split sums otherwise and change the last bit."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def find(known: Mapping[str, Known], key: str, kind: str, plan: Plan) -> Known:
+    if key not in known:
+        raise SynthError(
+            f"no such {kind}", where=f"proposal {plan.number}", found=key, expected=f"one of {len(known)} {kind}s"
+        )
+    return known[key]
+
+
+def recipe_size(plan: Plan, recipes: Mapping[str, Recipe]) -> tuple[int, int]:
+    return patch_size(plan, find(recipes, plan.source_id, "recipe", plan))
+
+
+def place_patch(plan: Plan, size: tuple[int, ...], host: Host) -> Place:
+    cuts, ats, ends = [], [], []
+    for start, length, whole in zip(plan.top_left, size, host.part.shape, strict=True):
+        low, high = max(0, start), min(whole, start + length)
+        if high - low < 3:
+            whole_size = f"{host.part.shape[0]} x {host.part.shape[1]}"
+            raise SynthError("the patch misses its host", where=f"proposal {plan.number}",
+                             found=f"top_left {plan.top_left}", expected=f"inside {whole_size}")  # fmt: skip
+        cuts.append(slice(low - start, high - start))
+        ats.append(slice(low, high))
+        ends += [low == 0, high == whole]
+    return Place((cuts[0], cuts[1]), (ats[0], ats[1]), (ends[0], ends[1], ends[2], ends[3]))
+
+
+def prepare(
+    plan: Plan,
+    place: Place,
+    host: Host,
+    warped: Warped | None,
+    own_grain: float,
+    recipes: Mapping[str, Recipe],
+) -> Job:
+    ground = host.picture[place.at].astype(np.float32)
+    grain = measure_grain(ground)
+    if warped is None:
+        patch = recipe_patch(plan, place, ground, recipes[plan.source_id])
+        return Job(patch, ground, plan.blend, grain, grain, place.free, drawn=True)
+    patch = donor_patch(plan, warped, place)
+    return Job(patch, ground, plan.blend, own_grain, grain, place.free)
+
+
+def source_grain(donor: Donor) -> float:
+    return patch_grain(Patch(donor.picture.astype(np.float32), donor.background, donor.mask))
+
+
+def donor_patch(plan: Plan, warped: Warped, place: Place) -> Patch:
+    """The warped donor with the plan's strength and colours."""
+    background, residual = warped.background[place.cut], warped.residual[place.cut]
+    picture = background + np.float32(plan.strength) * residual
+    if "photometric" in plan.numbers:
+        picture, background = vary(picture, background, int(plan.numbers["photometric"]))
+    return Patch(picture, background, warped.mask[place.cut])
+
+
+def recipe_patch(plan: Plan, place: Place, ground: Levels, recipe: Recipe) -> Patch:
+    """The recipe draws onto the host's surface; beyond the host's edge that is repeated."""
+    height, width = patch_size(plan, recipe)
+    cut_y, cut_x = place.cut
+    pad = ((cut_y.start, height - cut_y.stop), (cut_x.start, width - cut_x.stop), (0, 0))
+    drawn = recipe.render(np.pad(ground, pad, mode="edge"), plan.numbers.get("recipe", plan.numbers))
+    return Patch(drawn.picture[place.cut], drawn.background[place.cut], drawn.mask[place.cut])
+
+
+def finish(plan: Plan, host: Host, place: Place, job: Job, blended: Levels) -> Variant:
+    """Round, paste and label: what did not visibly change is not labelled."""
+    picture: Image = host.picture.copy()
+    picture[place.at] = np.rint(blended).astype(np.uint8)
+    result = picture[place.at].astype(np.float32)
+    meant, mask = np.zeros(host.part.shape, bool), np.zeros(host.part.shape, bool)
+    meant[place.at] = job.patch.mask
+    seen = visible_mask(result, job.host, job.patch.mask, job.host_grain)
+    mask[place.at] = seen
+    contrast = float(np.median(np.abs(result[seen] - job.host[seen]).mean(1))) if seen.any() else 0.0
+    return Variant(plan, picture, mask, meant, contrast)
