@@ -51,8 +51,8 @@ def build_bank(examples: Sequence[Example], read: Read, *, label: str, part: Fin
         donors += [cut_out(example, picture, one, background, ground) for one in defects_of(example, mask)]
     if unmarked and not donors:
         raise unmarked[0]
-    for error in unmarked:
-        LOG.warning("left out of the bank of %s: %s", label, error)
+    for reason in unmarked:
+        LOG.warning("left out of the bank of %s: %s", label, reason)
     return donors
 
 

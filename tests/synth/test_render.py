@@ -74,7 +74,8 @@ def test_round_trip_onto_its_own_ground() -> None:
     for variant in render_block(plans, {source.donor_id: source}, {"h": host}, {}):
         off = np.abs(variant.picture.astype(float) - source.picture)
         assert off.mean() < 0.5
-        assert np.quantile(off, 0.99) <= 2
+        assert off[source.mask].max() <= 2
+        assert off.max() <= 4  # the skirt that the label leaves out fades
 
 
 def test_scaled_contrast_follows_the_hosts_brightness() -> None:
