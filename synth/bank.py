@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from synth.background import fill_background, grow
-from synth.errors import SynthError
+from synth.errors import SynthError, Unmarked
 from synth.masks import check_mask, find_mask
 from synth.records import Donor, Example, Image, Levels, Mask
 
+LOG = logging.getLogger(__name__)
 RIM_PX = 8  # own ground around the mask: room for the feather and for elastic shifts
 JOIN_SHARE = 0.03  # of the short side: fragments nearer than this are one defect
 LEAST_PX = 4
@@ -28,19 +30,29 @@ def build_bank(examples: Sequence[Example], read: Read, *, label: str, part: Fin
     """Return the defects of this label, several where an image shows several, in the order of the examples.
 
     read: decodes a file to (h, w, 3); masks are read with it too. part: where the product is, or the whole image.
-    Raises: SynthError where no example has the label, or one has neither mask nor box and nothing stands out.
+    An example without mask or box in which nothing stands out, or with an empty mask, is left out with a warning.
+    Raises: SynthError where no example has the label, all are left out, or a mask does not fit its image.
     """
     wanted = [example for example in examples if example.label == label]
     if not wanted:
         others = ", ".join(sorted({example.label for example in examples})) or "no example at all"
         raise SynthError("no defect of this class", found=others, expected=label)
     donors: list[Donor] = []
+    unmarked: list[Unmarked] = []
     for example in wanted:
         picture = read(Path(example.path))
-        mask = mask_of(example, picture, read)
+        try:
+            mask = mask_of(example, picture, read)
+        except Unmarked as error:
+            unmarked.append(error)
+            continue
         ground = part(picture) if part else np.ones(mask.shape, bool)
         background = fill_background(picture, mask)
         donors += [cut_out(example, picture, one, background, ground) for one in defects_of(example, mask)]
+    if unmarked and not donors:
+        raise unmarked[0]
+    for reason in unmarked:
+        LOG.warning("left out of the bank of %s: %s", label, reason)
     return donors
 
 

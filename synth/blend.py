@@ -77,6 +77,12 @@ def feather(mask: Mask, free: tuple[bool, bool, bool, bool]) -> npt.NDArray[np.f
     return np.asarray(alpha * ramp_y[:, None] * ramp_x[None, :], np.float32)
 
 
+def unchanged_outside(blended: Levels, host: Levels, kept: Mask) -> Levels:
+    """Let the change fade to nothing within two pixels of ``kept``, so that what differs and what is labelled agree."""
+    share = cv2.blur(grow(kept, 1).astype(np.float32), (3, 3), borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(host + share[:, :, None] * (blended - host), np.float32)
+
+
 def border_ramp(length: int, free_low: bool, free_high: bool) -> npt.NDArray[np.float32]:
     at = np.arange(length, dtype=np.float32)
     ramp = np.ones(length, np.float32)

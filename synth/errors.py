@@ -24,3 +24,7 @@ class SynthError(Exception):
         parts += [f"expected {expected}"] if expected else []
         parts += [hint] if hint else []
         super().__init__("; ".join(parts))
+
+
+class Unmarked(SynthError):
+    """An example whose defect nobody has marked and that does not stand out; the others may do without it."""

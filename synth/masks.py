@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from synth.background import fill_background, fit_plane, grow
-from synth.errors import SynthError
+from synth.errors import SynthError, Unmarked
 from synth.grain import measure_grain
 from synth.levels import peak
 from synth.records import Box, Image, Levels, Mask
@@ -52,9 +52,10 @@ def check_mask(mask: npt.NDArray[np.generic], picture: Image, *, where: str) -> 
                          expected=str(picture.shape[:2]))  # fmt: skip
     levels = mask.astype(np.float32)
     out = np.asarray(levels > levels.max() / 2)
-    if not out.any() or out.all():
-        raise SynthError("the mask marks nothing" if not out.any() else "the mask marks the whole image", where=where,
-                         expected="defect above 0, ground 0")  # fmt: skip
+    if not out.any():
+        raise Unmarked("the mask marks nothing", where=where, expected="defect above 0, ground 0")
+    if out.all():
+        raise SynthError("the mask marks the whole image", where=where, expected="defect above 0, ground 0")
     return out
 
 
@@ -141,6 +142,6 @@ def find_anywhere(picture: Image, where: str) -> Mask:
     off = np.abs(cv2.GaussianBlur(levels, (0, 0), 1.0) - ground).max(2)
     found = tidy(np.asarray(off > max(FROM_NOTHING * max(measure_grain(levels), 0.5), otsu(off))))
     if not found.any() or found.mean() > LARGEST_FROM_NOTHING:
-        raise SynthError("no mask or box, and nothing stands out from the surface", where=where,
+        raise Unmarked("no mask or box, and nothing stands out from the surface", where=where,
                          hint="give a mask column or x0,y0,x1,y1")  # fmt: skip
     return grow(found, 1)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 import torch
 
-from synth.blend import Job, blend_patches, patch_grain
+from synth.blend import Job, blend_patches, patch_grain, unchanged_outside
 from synth.errors import SynthError
 from synth.grain import measure_grain
 from synth.photometric import vary
@@ -42,6 +42,17 @@ def patch_size(plan: Plan, source: Donor | Recipe) -> tuple[int, int]:
         raise SynthError("a plan of a recipe needs its patch's size", where=f"proposal {plan.number}",
                          found=", ".join(plan.numbers), expected="numbers.size: [height, width]")  # fmt: skip
     return int(plan.numbers["size"][0]), int(plan.numbers["size"][1])
+
+
+def span_host(plan: Plan, donor: Donor, shape: tuple[int, int]) -> Plan:
+    """Return the plan with its patch as long as the host (h, w), on the axes on which the donor spanned its own image.
+
+    A defect from edge to edge would end in mid-air on a larger host. Any other plan is returned as it is.
+    """
+    top, bottom, left, right = donor.at_edge
+    size = patch_size(plan, donor)
+    fit = [shape[0] if top and bottom else size[0], shape[1] if left and right else size[1]]
+    return replace(plan, numbers={**plan.numbers, "fit": fit}) if tuple(fit) != size else plan
 
 
 def warped_mask(plan: Plan, donor: Donor) -> Mask:
@@ -160,11 +171,11 @@ def recipe_patch(plan: Plan, place: Place, ground: Levels, recipe: Recipe) -> Pa
 def finish(plan: Plan, host: Host, place: Place, job: Job, blended: Levels) -> Variant:
     """Round, paste and label: what did not visibly change is not labelled."""
     picture: Image = host.picture.copy()
-    picture[place.at] = np.rint(blended).astype(np.uint8)
-    result = picture[place.at].astype(np.float32)
     meant, mask = np.zeros(host.part.shape, bool), np.zeros(host.part.shape, bool)
     meant[place.at] = job.patch.mask
-    seen = visible_mask(result, job.host, job.patch.mask, job.host_grain)
+    seen = visible_mask(blended, job.host, job.patch.mask, job.host_grain)
+    result = np.rint(unchanged_outside(blended, job.host, seen | job.patch.mask))
+    picture[place.at] = result.astype(np.uint8)
     mask[place.at] = seen
     contrast = float(np.median(np.abs(result[seen] - job.host[seen]).mean(1))) if seen.any() else 0.0
     return Variant(plan, picture, mask, meant, contrast)

@@ -13,7 +13,7 @@ from synth.records import Levels, Mask
 LEAST_LEVELS = 3.0  # a smaller difference nobody sees on any ground
 GRAIN_SHARE = 1.0  # of the host's own grain; the difference is smoothed first
 TEXTURE_SHARE = 1.6  # the same for |difference|, which two independent grains alone bring to 1.13
-EDGE_SHARE = 0.2  # of the defect's own strength: its soft skirt is not drawn around, as no annotator does
+EDGE_SHARE = 0.3  # of the defect's own strength, outside of the meant mask: no annotator draws around a soft skirt
 NEAR_PX = 4  # a label may exceed the meant mask by this much: the feather
 CLOSE_PX = 3
 LEAST_PX = 4
@@ -28,12 +28,12 @@ def visible_mask(variant: Levels, host: Levels, meant: Mask, grain: float) -> Ma
     change = variant - host
     off = peak(np.abs(cv2.GaussianBlur(change, (3, 3), 0.7)))
     strength = upper_fifth(off[meant])
-    threshold = max(LEAST_LEVELS, GRAIN_SHARE * grain, EDGE_SHARE * strength)
-    seen = (off > threshold) & grow(meant, NEAR_PX)
+    threshold = max(LEAST_LEVELS, GRAIN_SHARE * grain)
+    seen = ((off > threshold) & meant) | ((off > max(threshold, EDGE_SHARE * strength)) & grow(meant, NEAR_PX))
     side = int(np.clip(np.sqrt(meant.sum()) / 6, 1, 15)) | 1
     if side > 1:  # a defect that is texture: its change averaged over a patch of it
         texture = cv2.blur(peak(np.abs(change)), (side, side))
-        seen |= meant & (texture > max(LEAST_LEVELS, TEXTURE_SHARE * grain, EDGE_SHARE * strength))
+        seen |= meant & (texture > max(LEAST_LEVELS, TEXTURE_SHARE * grain))
     if not seen.any():
         return np.zeros_like(meant)
     closed = cv2.morphologyEx(seen.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((CLOSE_PX, CLOSE_PX), np.uint8))
@@ -51,8 +51,7 @@ def upper_fifth(values: npt.NDArray[np.float32]) -> float:
 
 def drop_specks(seen: npt.NDArray[np.uint8], meant: Mask) -> Mask:
     n, labels, stats, _ = cv2.connectedComponentsWithStats(seen, connectivity=8)
-    areas = stats[:, cv2.CC_STAT_AREA]
-    keep = areas >= max(LEAST_PX, 0.02 * areas[1:].max())
+    keep = stats[:, cv2.CC_STAT_AREA] >= LEAST_PX
     keep[0] = False
     meets = np.zeros(n, bool)
     meets[np.unique(labels[meant])] = True

@@ -77,6 +77,17 @@ def test_from_a_box_and_from_nothing() -> None:
         assert donor.mask.sum() == pytest.approx(mask.sum(), rel=0.4)
 
 
+def test_an_unmarked_example_is_left_out_and_said_so(caplog: pytest.LogCaptureFixture) -> None:
+    mask = blob(SHAPE, (60, 80), (10, 14))
+    picture = stained(surface(SHAPE), mask, -60)
+    images = {"a": picture, "m": picture * 0}
+    examples = [Example("a", "pit", "g", box=(62, 46, 98, 74)), Example("a", "pit", "g", mask="m")]
+    assert len(build_bank(examples, lambda path: images[str(path)], label="pit")) == 1
+    assert "left out of the bank of pit: m: the mask marks nothing" in caplog.text
+    with pytest.raises(SynthError, match="m: the mask marks nothing"):
+        build_bank(examples[1:], lambda path: images[str(path)], label="pit")
+
+
 def test_no_such_class() -> None:
     with pytest.raises(SynthError, match="found crack; expected pit"):
         build_bank([Example("a", "crack", "g")], lambda _: surface(SHAPE), label="pit")
