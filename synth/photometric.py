@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +22,7 @@ def vary(picture: Levels, background: Levels, seed: int) -> tuple[Levels, Levels
 
 @lru_cache(maxsize=1)
 def transforms() -> Any:
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or its import asks the internet for a newer version
     import albumentations  # half a second: only who renders pays for it
 
     return albumentations.Compose([

@@ -12,11 +12,21 @@ from typing import Annotated, NoReturn
 import typer
 
 from activesel import __version__
-<<<<<<< HEAD
-from activesel.cli import bench, config, doctor, embed, export, gaps, ingest, init, report, select, status, strategies
-=======
-from activesel.cli import bench, config, doctor, embed, export, ingest, init, report, select, status, strategies, synth
->>>>>>> c321d918a50af6732c2e6f014a458abb10aedfd0
+from activesel.cli import (
+    bench,
+    config,
+    doctor,
+    embed,
+    export,
+    gaps,
+    ingest,
+    init,
+    report,
+    select,
+    status,
+    strategies,
+    synth,
+)
 from activesel.cli.failures import Terminated, report_failure
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)

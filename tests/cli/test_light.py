@@ -39,13 +39,8 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 
 def test_the_commands() -> None:
     assert [name.removeprefix("activesel ") for name in LEAVES] == [
-<<<<<<< HEAD
         "init", "ingest", "embed", "select", "gaps", "status", "report", "export", "bench", "strategies", "doctor",
-        "config show", "config schema",
-=======
-        "init", "ingest", "embed", "select", "status", "report", "export", "bench", "strategies", "doctor",
         "synth", "synth replay", "synth review", "synth recipes", "config show", "config schema",
->>>>>>> c321d918a50af6732c2e6f014a458abb10aedfd0
     ]  # fmt: skip
 
 
