@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "seeds", "progress", "tensors", "journal", "ids"),
     ("config", "records"),
-    ("uncertainty", "novelty", "density", "duplicates", "vectors", "nearest", "projection", "worth"),
+    ("uncertainty", "novelty", "density", "duplicates", "vectors", "nearest", "projection", "worth", "augment"),
     ("strategies", "reasons"),
     ("workspace", "images"),
     ("catalog", "sources", "labels", "embedding", "index", "training", "predictions"),
