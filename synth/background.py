@@ -1,7 +1,7 @@
 """The surface as it would look without the defect, so that picture - background keeps only the defect.
 
-A robust plane takes the shading, a membrane (harmonic filling) what the plane leaves; neither invents grain, so grain of
-the defect stays in the residual and grain.py deals with it.
+A robust plane takes the shading, a membrane (harmonic filling) what the plane leaves; neither invents grain, so the
+defect's own grain stays in the residual and grain.py deals with it.
 """
 
 from __future__ import annotations

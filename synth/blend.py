@@ -45,7 +45,8 @@ def blend_patches(jobs: Sequence[Job], device: str = "cpu") -> list[Levels]:
     changes: dict[int, Levels] = {}
     gradient = [index for index, job in enumerate(jobs) if job.mode.startswith("gradient") and not job.drawn]
     tasks = [gradient_task(jobs[index]) for index in gradient]
-    changes |= dict(zip(gradient, solve_corrections(tasks, device), strict=True))
+    for index, task, change in zip(gradient, tasks, solve_corrections(tasks, device), strict=True):
+        changes[index] = anchor(change, task.mask)
     for index, job in enumerate(jobs):
         if job.drawn:
             changes[index] = job.patch.picture - job.host
@@ -61,10 +62,16 @@ def blend_patches(jobs: Sequence[Job], device: str = "cpu") -> list[Levels]:
     ]
 
 
+def anchor(change: Levels, mask: Mask) -> Levels:
+    """Shift a correction to 0 around the mask: free edges leave its level open, grain on the rim shifts it a little."""
+    ring = grow(mask, 2) & ~mask
+    return change - change[ring].mean(0) if ring.sum() >= 8 else change
+
+
 def feather(mask: Mask, free: tuple[bool, bool, bool, bool]) -> npt.NDArray[np.float32]:
     """1 in the mask, 0 from FEATHER_PX + 1 beyond it and at the patch's border unless the host ends there; (h, w)."""
-    wide = np.pad(mask, 2, mode="edge")
-    alpha = cv2.blur(cv2.blur(grow(wide, 2).astype(np.float32), (3, 3)), (3, 3))[2:-2, 2:-2]
+    alpha = cv2.blur(cv2.blur(grow(mask, 2).astype(np.float32), (3, 3), borderType=cv2.BORDER_REPLICATE), (3, 3),
+                     borderType=cv2.BORDER_REPLICATE)  # fmt: skip
     height, width = mask.shape
     ramp_y, ramp_x = border_ramp(height, free[0], free[1]), border_ramp(width, free[2], free[3])
     return np.asarray(alpha * ramp_y[:, None] * ramp_x[None, :], np.float32)
@@ -103,8 +110,8 @@ def gradient_task(job: Job) -> Task:
 def scaled_residual(job: Job) -> Levels:
     """What the defect adds, its contrast in proportion to the host's brightness where it will lie."""
     patch = job.patch
-    middle = patch.mask if patch.mask.any() else np.ones_like(patch.mask)
-    ratio = np.clip((job.host[middle].mean() + 1) / (patch.background[middle].mean() + 1), *RATIO)
+    inside = patch.mask if patch.mask.any() else np.ones_like(patch.mask)
+    ratio = np.clip((job.host[inside].mean() + 1) / (patch.background[inside].mean() + 1), *RATIO)
     return np.asarray(np.float32(ratio) * (patch.picture - patch.background), np.float32)
 
 
@@ -120,4 +127,6 @@ def cover(job: Job, alpha: npt.NDArray[np.float32]) -> Levels:
 
 def patch_grain(patch: Patch) -> float:
     """Grain of the patch's own ground, beyond the feather; of its background where there is no such ground."""
-    return measure_grain(patch.picture, ~grow(patch.mask, 3)) if not patch.mask.all() else measure_grain(patch.background)
+    return (
+        measure_grain(patch.picture, ~grow(patch.mask, 3)) if not patch.mask.all() else measure_grain(patch.background)
+    )

@@ -1,4 +1,4 @@
-"""The few sizes that patches are padded to, so that unequal ones share one batch and their bits depend on nothing else."""
+"""The few sizes that patches are padded to, so that unequal ones share a batch and bits depend on nothing else."""
 
 from __future__ import annotations
 

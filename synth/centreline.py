@@ -1,7 +1,7 @@
 """Re-drawing a long thin defect along another line: bent, longer or shorter, its width and its texture kept.
 
 The line is taken as a curve over the defect's long axis (its chord). Moving each cross-section along the chord's normal
-keeps every real wiggle and, up to slopes of about 0.4, the width; stretching along the chord alone leaves the width as is.
+keeps every real wiggle and, up to slopes of about 0.4, the width; a stretch along the chord alone leaves it as it is.
 """
 
 from __future__ import annotations

@@ -19,12 +19,12 @@ from typing import Any
 from synth.blocks import BLOCK, Workshop, read_block
 from synth.errors import SynthError
 from synth.files import read_bytes, read_image, write_atomic
-from synth.gates import calibrate
+from synth.gates import Batch, Limits, calibrate
 from synth.hosts import Read
 from synth.planning import OpenHosts, Stock
 from synth.publish import PROPOSALS, RECORDS, RUN, STATE, publish, read_run
-from synth.record import SCHEMA_VERSION, plain, versions, write_lines
-from synth.records import Embedder
+from synth.record import SCHEMA_VERSION, plain, verdict_to_json, versions, write_lines
+from synth.records import Embedder, Verdict
 from synth.sift import KEPT, Sift
 from synth.stocking import GenerateRequest, Stocked, check_request, stock_up
 from synth.threads import single_thread
@@ -36,7 +36,8 @@ _HOSTS_TO_CALIBRATE = 32
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run made. stopped: why it ended. funnel: (what, proposals left or lost there), from the top down."""
+    """What a run made. stopped: why it ended. funnel: (what, proposals left or lost there), from the top down.
+    verdicts: on the set as a whole."""
 
     folder: Path
     label: str
@@ -45,6 +46,7 @@ class Summary:
     stopped: str
     reused: bool
     funnel: tuple[tuple[str, int], ...]
+    verdicts: tuple[Mapping[str, Any], ...]
     notes: tuple[str, ...]
     seconds: float
 
@@ -72,7 +74,8 @@ def generate(
     with single_thread():
         hosts = OpenHosts(stocked.stock)
         limits = _calibrate(stocked.stock, hosts, embed) if request.gated else None
-        sift = Sift(stocked.stock, request.count)
+        batch = Batch(list(stocked.stock.donors.values()), limits, embed) if limits is not None else None
+        sift = Sift(stocked.stock, request.count, batch)
     n_blocks = -(-request.limit // BLOCK)
     workshop = Workshop(stocked.stock, limits, blocks, request.suffix)
     with contextlib.closing(make_blocks(workshop, n_blocks, request.workers)) as folders:
@@ -81,7 +84,9 @@ def generate(
                 advance(sift.take(folder, read_block(folder), request.limit))
             if sift.is_full:
                 break
-    run = _write_set(request, stocked, sift, key)
+    with single_thread():
+        verdicts = sift.judge_set(hosts)
+    run = _write_set(request, stocked, sift, key, verdicts)
     return _summarise(request.out, run, reused=False, seconds=time.perf_counter() - started)
 
 
@@ -119,7 +124,7 @@ def request_from_json(value: Mapping[str, Any]) -> GenerateRequest:
     return GenerateRequest(**fields)
 
 
-def _calibrate(stock: Stock, hosts: OpenHosts, embed: Embedder | None) -> Any:
+def _calibrate(stock: Stock, hosts: OpenHosts, embed: Embedder | None) -> Limits:
     """Learn the rules' limits from the donors and some hosts spread over the list; a broken host is passed over."""
     step = max(1, len(stock.cards) // _HOSTS_TO_CALIBRATE)
     opened = []
@@ -156,7 +161,9 @@ def _claim(out: Path, key: str) -> Path:
     return blocks
 
 
-def _write_set(request: GenerateRequest, stocked: Stocked, sift: Sift, key: str) -> dict[str, Any]:
+def _write_set(
+    request: GenerateRequest, stocked: Stocked, sift: Sift, key: str, verdicts: list[Verdict]
+) -> dict[str, Any]:
     """Place the kept files, the records and the sheet; run.json last but for the blocks, which then may go."""
     out = request.out
     for row in sift.rows:
@@ -169,6 +176,7 @@ def _write_set(request: GenerateRequest, stocked: Stocked, sift: Sift, key: str)
         "schema_version": SCHEMA_VERSION, "key": key, "request": request_to_json(request), "versions": versions(),
         "classes": sorted({*stocked.table.n_by_class, request.label}), "n_kept": sift.n_kept,
         "n_proposals": len(sift.rows), "stopped": sift.stopped, "funnel": sift.funnel, "notes": stocked.notes,
+        "verdicts": [verdict_to_json(verdict) for verdict in verdicts],
     }  # fmt: skip
     write_atomic(out / STATE / RUN, json.dumps(plain(run), indent=1) + "\n")
     publish(out)
@@ -189,4 +197,4 @@ def _link(source: Path, target: Path) -> None:
 def _summarise(out: Path, run: Mapping[str, Any], *, reused: bool, seconds: float) -> Summary:
     funnel = tuple((str(name), int(n)) for name, n in run["funnel"])
     return Summary(out, run["request"]["label"], run["n_kept"], run["n_proposals"], run["stopped"], reused, funnel,
-                   tuple(run["notes"]), seconds)  # fmt: skip
+                   tuple(run["verdicts"]), tuple(run["notes"]), seconds)  # fmt: skip

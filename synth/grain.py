@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from synth.levels import grey, rough_median
 from synth.records import Levels, Mask
 
 FINE_PX = 1.0  # sigma that parts grain from what lies below it
@@ -18,28 +19,28 @@ def high_pass(levels: Levels) -> Levels:
 
 def measure_grain(levels: Levels, ground: Mask | None = None) -> float:
     """Standard deviation of the fine detail on plain ground, grey levels, deaf to edges (median of |detail|)."""
-    fine = np.abs(high_pass(levels.mean(2)))
+    fine = np.abs(high_pass(grey(levels)))
     if ground is not None and ground.sum() >= 30:
         fine = fine[ground]
-    return float(np.median(fine)) * 1.4826
+    return rough_median(fine.ravel()) * 1.4826
 
 
 def drop_grain(residual: Levels, sigma: float) -> Levels:
     """Take the donor's grain out of a residual: the host has its own. Detail that exceeds it stays (Wiener)."""
     fine = high_pass(residual)
-    energy = cv2.blur((fine * fine).mean(2), (AREA_PX, AREA_PX))
+    energy = cv2.blur(grey(fine * fine), (AREA_PX, AREA_PX))
     keep = np.maximum(0, 1 - sigma * sigma / np.maximum(energy, 1e-6)).astype(np.float32)
     return np.asarray(residual - (1 - keep)[:, :, None] * fine, np.float32)
 
 
 def match_grain(picture: Levels, sigma: float, host: Levels, host_sigma: float) -> Levels:
-    """Bring the grain of a picture that will replace the host's to the host's: shrink it, or add the host's own mirrored.
+    """Bring the grain of what will replace the host's to the host's: shrink it, or add the host's own, mirrored.
 
-    The host's own detail has the right spectrum, which drawn noise would not; mirrored, it does not repeat its neighbour.
+    The host's own detail has the right spectrum, unlike drawn noise; mirrored, it does not repeat its neighbour.
     """
     if host_sigma < 0.8 * sigma:
         fine = high_pass(picture)
-        energy = cv2.blur((fine * fine).mean(2), (AREA_PX, AREA_PX))
+        energy = cv2.blur(grey(fine * fine), (AREA_PX, AREA_PX))
         surplus = sigma * sigma - host_sigma * host_sigma
         keep = np.sqrt(np.maximum(0, 1 - surplus / np.maximum(energy, 1e-6))).astype(np.float32)
         return np.asarray(picture - (1 - keep)[:, :, None] * fine, np.float32)

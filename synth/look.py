@@ -1,7 +1,7 @@
 """Every random number of a donor's new look, drawn in one place: shape, direction, contrast, grain of the colours.
 
-What hurt in experiments was turning defects at random and softening them, so directions stay near the real one unless the
-defect has none, and contrast stays within the real range.
+What hurt in experiments was turning defects at random and softening them, so directions stay near the real one unless
+the defect has none, and contrast stays within the real range.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def draw_scale(rng: np.random.Generator, donor: Donor) -> float:
 
 
 def draw_turn(rng: np.random.Generator, donor: Donor) -> float:
-    """Quarter turns and a little where the defect has no direction (grounds are often alike in both axes), else a little."""
+    """A little; for a defect without direction quarter turns too (grounds are often alike in both axes)."""
     little, quarters = float(rng.normal(0, TURN)), int(rng.integers(0, 4))
     if donor.elongation <= ROUND and max(donor.mask.shape) <= LARGE_PX:
         return wrapped(little + quarters * np.pi / 2)
@@ -75,7 +75,9 @@ def draw_numbers(rng: np.random.Generator, donor: Donor) -> dict[str, Any]:
     stretch, arc, s = rng.normal(0, STRETCH[0]), rng.normal(0, BEND[0]), rng.normal(0, BEND[1])
     if is_line(donor):
         spans = (donor.at_edge[0] and donor.at_edge[1]) or (donor.at_edge[2] and donor.at_edge[3])
-        numbers["stretch"] = 1.0 if any(donor.at_edge) else round(clipped(float(np.exp(stretch)), STRETCH[1], STRETCH[2]), 3)
+        numbers["stretch"] = (
+            1.0 if any(donor.at_edge) else round(clipped(float(np.exp(stretch)), STRETCH[1], STRETCH[2]), 3)
+        )
         share = 0.5 if spans else 1.0
         numbers["bend"] = [round(share * clipped(float(n), -0.12, 0.12), 4) for n in (arc, s)]
     return numbers

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from synth.background import fill_background, fit_plane, grow
 from synth.errors import SynthError
 from synth.grain import measure_grain
+from synth.levels import peak
 from synth.records import Box, Image, Levels, Mask
 
 CLOSE_PX = 3
@@ -18,10 +19,12 @@ FROM_NOTHING = 8.0  # the same, where neither box nor point says that there is a
 LARGEST_FROM_NOTHING = 0.4  # of the image
 
 
-def find_mask(picture: Image, box: Box | None = None, point: tuple[float, float] | None = None, *, where: str = "") -> Mask:
+def find_mask(
+    picture: Image, box: Box | None = None, point: tuple[float, float] | None = None, *, where: str = ""
+) -> Mask:
     """Return the defect's pixels, (h, w), from a box, a point (y, x) on it, or nothing but the picture.
 
-    Inside a box where nothing stands out from the ground around it (a defect that is all texture) the ellipse in the box.
+    Where nothing in the box stands out from the ground around it (the defect is all texture): the ellipse in the box.
     Raises: SynthError where the box misses the picture or, without a box, nothing stands out.
     """
     height, width = picture.shape[:2]
@@ -47,7 +50,8 @@ def check_mask(mask: npt.NDArray[np.generic], picture: Image, *, where: str) -> 
     if mask.shape != picture.shape[:2]:
         raise SynthError("the mask has another size than its image", where=where, found=str(mask.shape),
                          expected=str(picture.shape[:2]))  # fmt: skip
-    out = np.asarray(mask > (mask.max() / 2 if mask.dtype != np.bool_ else 0))
+    levels = mask.astype(np.float32)
+    out = np.asarray(levels > levels.max() / 2)
     if not out.any() or out.all():
         raise SynthError("the mask marks nothing" if not out.any() else "the mask marks the whole image", where=where,
                          expected="defect above 0, ground 0")  # fmt: skip
@@ -59,7 +63,9 @@ def box_mask(shape: tuple[int, int], box: Box, where: str) -> Mask:
     x0, y0, x1, y1 = (round(side) for side in box)
     out[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)] = True
     if not out.any():
-        raise SynthError("the box misses the image", where=where, found=str(box), expected=f"inside {shape[1]} x {shape[0]}")
+        raise SynthError(
+            "the box misses the image", where=where, found=str(box), expected=f"inside {shape[1]} x {shape[0]}"
+        )
     return out
 
 
@@ -88,7 +94,7 @@ def off_ground(levels: Levels, window: Mask) -> npt.NDArray[np.float32]:
     ground = cv2.GaussianBlur(fill_background(levels, window, margin=1), (0, 0), 1.0)
     if not window.all():
         ground = np.where(window[:, :, None], ground, fit_plane(levels, ~window))
-    return np.asarray(np.abs(smooth - ground).max(2), np.float32)
+    return np.asarray(peak(np.abs(smooth - ground)), np.float32)
 
 
 def otsu(values: npt.NDArray[np.float32]) -> float:

@@ -1,4 +1,4 @@
-"""Mild changes of brightness, contrast, gamma and colour by albumentations (2.0.x), seeded, for patch and ground alike."""
+"""Mild changes of brightness, contrast and gamma by albumentations (2.0.x), seeded, for patch and ground alike."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def solve_laplace(flux: torch.Tensor, ends_y: Ends, ends_x: Ends) -> torch.Tenso
 
 @lru_cache(maxsize=256)
 def eigen(length: int, ends: Ends) -> tuple[torch.Tensor, torch.Tensor]:
-    """Orthonormal eigenvectors (length, length) float32 in columns and eigenvalues float64 of the negative second difference."""
+    """The negative second difference: orthonormal eigenvectors in columns, float32, and eigenvalues, float64."""
     at = np.arange(length, dtype=np.float64)[:, None]
     order = np.arange(length, dtype=np.float64)[None, :]
     if ends == (False, False):

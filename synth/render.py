@@ -65,12 +65,15 @@ def render_block(
         own = [plan for plan in plans if plan.source == "donor"]
         sources = [find(donors, plan.source_id, "donor", plan) for plan in own]
         warped = dict(zip((plan.number for plan in own), warp_donors(own, sources, device), strict=True))
+        grains = {donor.donor_id: source_grain(donor) for donor in {one.donor_id: one for one in sources}.values()}
         jobs, places = [], []
         for plan in plans:
             host = find(hosts, plan.host_id, "host", plan)
-            place = place_patch(plan, source_size(plan, donors, recipes), host)
+            moved = warped.get(plan.number)
+            size = recipe_size(plan, recipes) if moved is None else moved.mask.shape
+            place = place_patch(plan, size, host)
             places.append(place)
-            jobs.append(prepare(plan, place, host, warped.get(plan.number), donors, recipes))
+            jobs.append(prepare(plan, place, host, moved, grains.get(plan.source_id, 0.0), recipes))
         blended = blend_patches(jobs, device)
         return [
             finish(plan, hosts[plan.host_id], place, job, picture)
@@ -91,23 +94,24 @@ def one_thread() -> Iterator[None]:
 
 def find(known: Mapping[str, Known], key: str, kind: str, plan: Plan) -> Known:
     if key not in known:
-        raise SynthError(f"no such {kind}", where=f"proposal {plan.number}", found=key, expected=f"one of {len(known)} {kind}s")
+        raise SynthError(
+            f"no such {kind}", where=f"proposal {plan.number}", found=key, expected=f"one of {len(known)} {kind}s"
+        )
     return known[key]
 
 
-def source_size(plan: Plan, donors: Mapping[str, Donor], recipes: Mapping[str, Recipe]) -> tuple[int, int]:
-    if plan.source == "donor":
-        return patch_size(plan, donors[plan.source_id])
+def recipe_size(plan: Plan, recipes: Mapping[str, Recipe]) -> tuple[int, int]:
     return patch_size(plan, find(recipes, plan.source_id, "recipe", plan))
 
 
-def place_patch(plan: Plan, size: tuple[int, int], host: Host) -> Place:
+def place_patch(plan: Plan, size: tuple[int, ...], host: Host) -> Place:
     cuts, ats, ends = [], [], []
     for start, length, whole in zip(plan.top_left, size, host.part.shape, strict=True):
         low, high = max(0, start), min(whole, start + length)
         if high - low < 3:
-            raise SynthError("the patch misses its host", where=f"proposal {plan.number}", found=f"top_left {plan.top_left}",
-                             expected=f"inside {host.part.shape[0]} x {host.part.shape[1]}")  # fmt: skip
+            whole_size = f"{host.part.shape[0]} x {host.part.shape[1]}"
+            raise SynthError("the patch misses its host", where=f"proposal {plan.number}",
+                             found=f"top_left {plan.top_left}", expected=f"inside {whole_size}")  # fmt: skip
         cuts.append(slice(low - start, high - start))
         ats.append(slice(low, high))
         ends += [low == 0, high == whole]
@@ -119,7 +123,7 @@ def prepare(
     place: Place,
     host: Host,
     warped: Warped | None,
-    donors: Mapping[str, Donor],
+    own_grain: float,
     recipes: Mapping[str, Recipe],
 ) -> Job:
     ground = host.picture[place.at].astype(np.float32)
@@ -128,7 +132,7 @@ def prepare(
         patch = recipe_patch(plan, place, ground, recipes[plan.source_id])
         return Job(patch, ground, plan.blend, grain, grain, place.free, drawn=True)
     patch = donor_patch(plan, warped, place)
-    return Job(patch, ground, plan.blend, source_grain(donors[plan.source_id]), grain, place.free)
+    return Job(patch, ground, plan.blend, own_grain, grain, place.free)
 
 
 def source_grain(donor: Donor) -> float:
@@ -162,5 +166,5 @@ def finish(plan: Plan, host: Host, place: Place, job: Job, blended: Levels) -> V
     meant[place.at] = job.patch.mask
     seen = visible_mask(result, job.host, job.patch.mask, job.host_grain)
     mask[place.at] = seen
-    contrast = float(np.median(np.abs(result - job.host).mean(2)[seen])) if seen.any() else 0.0
+    contrast = float(np.median(np.abs(result[seen] - job.host[seen]).mean(1))) if seen.any() else 0.0
     return Variant(plan, picture, mask, meant, contrast)

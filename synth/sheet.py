@@ -85,7 +85,7 @@ def _card(card: Card) -> str:
 
 def _window(box: tuple[int, int, int, int], size: tuple[int, int]) -> tuple[slice, slice]:
     x0, y0, x1, y1 = box
-    half = max(12.0, (0.5 + _MARGIN) * max(x1 - x0, y1 - y0))
+    half = max(20.0, (0.5 + _MARGIN) * max(x1 - x0, y1 - y0))
     y, x = (y0 + y1) / 2, (x0 + x1) / 2
     return (slice(max(0, int(y - half)), min(size[0], int(y + half) + 1)),
             slice(max(0, int(x - half)), min(size[1], int(x + half) + 1)))  # fmt: skip

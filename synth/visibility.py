@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from synth.background import grow
+from synth.levels import peak
 from synth.records import Levels, Mask
 
 LEAST_LEVELS = 3.0  # a smaller difference nobody sees on any ground
@@ -25,13 +26,13 @@ def visible_mask(variant: Levels, host: Levels, meant: Mask, grain: float) -> Ma
     ``NEAR_PX`` from the meant mask never count.
     """
     change = variant - host
-    off = np.abs(cv2.GaussianBlur(change, (3, 3), 0.7)).max(2)
-    strength = float(np.quantile(off[meant], 0.8)) if meant.any() else 0.0
+    off = peak(np.abs(cv2.GaussianBlur(change, (3, 3), 0.7)))
+    strength = upper_fifth(off[meant])
     threshold = max(LEAST_LEVELS, GRAIN_SHARE * grain, EDGE_SHARE * strength)
     seen = (off > threshold) & grow(meant, NEAR_PX)
     side = int(np.clip(np.sqrt(meant.sum()) / 6, 1, 15)) | 1
     if side > 1:  # a defect that is texture: its change averaged over a patch of it
-        texture = cv2.blur(np.abs(change).max(2), (side, side))
+        texture = cv2.blur(peak(np.abs(change)), (side, side))
         seen |= meant & (texture > max(LEAST_LEVELS, TEXTURE_SHARE * grain, EDGE_SHARE * strength))
     if not seen.any():
         return np.zeros_like(meant)
@@ -39,6 +40,13 @@ def visible_mask(variant: Levels, host: Levels, meant: Mask, grain: float) -> Ma
     outlines, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     filled = cv2.drawContours(np.zeros_like(closed), outlines, -1, 1, cv2.FILLED)
     return drop_specks(closed | (filled & meant), meant)
+
+
+def upper_fifth(values: npt.NDArray[np.float32]) -> float:
+    """The value that a fifth of them exceed; 0 for none."""
+    return (
+        float(np.partition(values, int(0.8 * (len(values) - 1)))[int(0.8 * (len(values) - 1))]) if len(values) else 0.0
+    )
 
 
 def drop_specks(seen: npt.NDArray[np.uint8], meant: Mask) -> Mask:

@@ -1,7 +1,7 @@
 """Move, turn, scale and deform a donor: picture, ground and mask alike, in one resampling.
 
-A plan's numbers: ``stretch`` along the long axis, ``bend`` (arc, S; shares of the length), ``thin_plate`` (3 x 3 x 2, shares
-of the short side), ``elastic`` (k x k x 2, px of the donor), ``fit`` (h, w) forces the patch's size in px.
+A plan's numbers: ``stretch`` along the long axis, ``bend`` (arc, S; shares of the length), ``thin_plate`` (3 x 3 x 2,
+shares of the short side), ``elastic`` (k x k x 2, px of the donor), ``fit`` (h, w) forces the patch's size in px.
 From a patch's pixel back to the donor's: fit, scale, rotation, mirror, then in the chord's frame bend and stretch, then
 thin plate and elastic.
 """
@@ -72,8 +72,8 @@ def turn(x: Any, y: Any, angle: float) -> tuple[Any, Any]:
 
 def source_coordinates(plan: Plan, donor: Donor) -> tuple[Coordinates, Coordinates]:
     """For each pixel of the patch where it comes from in the donor's crop, (x, y) in px, each (h, w)."""
-    height, width = donor_patch_size(plan, donor)
     natural = natural_size(plan, donor)
+    height, width = (int(side) for side in plan.numbers.get("fit", natural))
     y = (np.arange(height, dtype=np.float32) + 0.5 - height / 2)[:, None] * np.float32(natural[0] / height / plan.scale)
     x = (np.arange(width, dtype=np.float32) + 0.5 - width / 2)[None, :] * np.float32(natural[1] / width / plan.scale)
     x, y = np.broadcast_arrays(x, y)
@@ -130,7 +130,7 @@ def thin_plate_basis(side: int) -> npt.NDArray[np.float32]:
     system = np.zeros((12, 12))
     system[:9, :9], system[:9, 9:], system[9:, :9] = kernel(knots, knots), affine(knots), affine(knots).T
     weights = np.linalg.solve(system, np.eye(12)[:, :9])
-    return np.hstack([kernel(points, knots), affine(points)]).dot(weights).astype(np.float32)
+    return np.asarray(np.hstack([kernel(points, knots), affine(points)]) @ weights, np.float32)
 
 
 def warp_donors(plans: Sequence[Plan], donors: Sequence[Donor], device: str = "cpu") -> list[Warped]:
@@ -140,11 +140,15 @@ def warp_donors(plans: Sequence[Plan], donors: Sequence[Donor], device: str = "c
     for index, (donor, (x, _)) in enumerate(zip(donors, places, strict=True)):
         groups[tuple(bucket(n) for n in (*x.shape, *donor.mask.shape))].append(index)
     out: list[Warped | None] = [None] * len(plans)
+    padded: dict[tuple[str, int, int], npt.NDArray[np.float32]] = {}
     for (height, width, from_h, from_w), members in groups.items():
         layers = np.empty((len(members), 7, from_h, from_w), np.float32)
         grid = np.full((len(members), height, width, 2), 2, np.float32)
         for row, index in enumerate(members):
-            layers[row] = pad_layers(donors[index], from_h, from_w)
+            key = donors[index].donor_id, from_h, from_w
+            if key not in padded:
+                padded[key] = pad_layers(donors[index], from_h, from_w)
+            layers[row] = padded[key]
             x, y = places[index]
             crop_h, crop_w = donors[index].mask.shape
             grid[row, : x.shape[0], : x.shape[1], 0] = (2 * np.clip(x, 0, crop_w - 1) + 1) / from_w - 1
@@ -159,9 +163,14 @@ def warp_donors(plans: Sequence[Plan], donors: Sequence[Donor], device: str = "c
 
 def pad_layers(donor: Donor, height: int, width: int) -> npt.NDArray[np.float32]:
     """Residual, ground and mask as (7, height, width), the crop's last rows and columns repeated."""
-    layers = np.concatenate([donor.residual, donor.background, donor.mask[:, :, None].astype(np.float32)], 2)
-    pad = (height - layers.shape[0], width - layers.shape[1])
-    return np.pad(layers, ((0, pad[0]), (0, pad[1]), (0, 0)), mode="edge").transpose(2, 0, 1)
+    own_h, own_w = donor.mask.shape
+    layers = np.empty((7, height, width), np.float32)
+    layers[:3, :own_h, :own_w] = donor.residual.transpose(2, 0, 1)
+    layers[3:6, :own_h, :own_w] = donor.background.transpose(2, 0, 1)
+    layers[6, :own_h, :own_w] = donor.mask
+    layers[:, own_h:, :own_w] = layers[:, own_h - 1 : own_h, :own_w]
+    layers[:, :, own_w:] = layers[:, :, own_w - 1 : own_w]
+    return layers
 
 
 def unpack(sampled: npt.NDArray[np.float32], x: Coordinates, y: Coordinates, donor: Donor) -> Warped:
@@ -181,5 +190,7 @@ def warp_mask(plan: Plan, donor: Donor) -> Mask:
     """The defect's footprint alone, (h, w), cheaply: what placement asks."""
     x, y = source_coordinates(plan, donor)
     height, width = donor.mask.shape
-    sampled = cv2.remap(donor.mask.astype(np.float32), np.clip(x, 0, width - 1), np.clip(y, 0, height - 1), cv2.INTER_LINEAR)
+    sampled = cv2.remap(
+        donor.mask.astype(np.float32), np.clip(x, 0, width - 1), np.clip(y, 0, height - 1), cv2.INTER_LINEAR
+    )
     return np.asarray((sampled > 0.5) & inside_crop(x, y, donor))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -217,4 +218,12 @@ def _show(summary: Summary) -> None:
     print()
     show_table(("proposals", "number"), [list(row) for row in summary.funnel])
     print()
+    if summary.verdicts:
+        show_table(("the set as a whole", "measured", "verdict"), [_say(one) for one in summary.verdicts])
+        print()
     show_pairs([("labels", summary.folder / "labels.csv"), ("sheet", summary.folder / "sheet.html")])
+
+
+def _say(verdict: Mapping[str, Any]) -> tuple[str, str, str]:
+    value = "" if verdict["value"] is None else f"{verdict['value']:.2f}"
+    return verdict["rule"], value, verdict["reason"] or "ok"

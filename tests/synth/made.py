@@ -11,7 +11,9 @@ from synth.bank import build_bank
 from synth.records import BlendMode, Donor, Example, Host, Image, Mask, Plan
 
 
-def surface(shape: tuple[int, int], *, level: float = 150, grain: float = 2, seed: int = 0, colour: bool = False) -> Image:
+def surface(
+    shape: tuple[int, int], *, level: float = 150, grain: float = 2, seed: int = 0, colour: bool = False
+) -> Image:
     """A shaded surface with grain, grey or with a tint."""
     rng = np.random.default_rng(seed)
     shade = np.linspace(-4, 4, shape[1])[None, :] + rng.normal(0, grain, shape)
@@ -51,7 +53,9 @@ def host_of(picture: Image, host_id: str = "h") -> Host:
     return Host(host_id, str(Path("h.png")), "g2", "good", picture, whole, ~whole)
 
 
-def plan_of(donor: Donor, *, number: int = 0, at: tuple[int, int] = (20, 30), blend: BlendMode = "gradient", **look: object) -> Plan:
+def plan_of(
+    donor: Donor, *, number: int = 0, at: tuple[int, int] = (20, 30), blend: BlendMode = "gradient", **look: object
+) -> Plan:
     return Plan(number, donor.label, "donor", donor.donor_id, "h", at, blend, **look)  # type: ignore[arg-type]
 
 

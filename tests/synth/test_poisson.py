@@ -72,7 +72,9 @@ def test_mixed_gradients_keep_the_hosts_edges() -> None:
     lines = np.full((64, 64), 150.0)
     lines[:, 32] = 60
     flat = np.full((64, 64), 100.0)
-    normal, mixed = solve_corrections([Task(colour(flat), colour(lines), disc(64, 20), mixed=mode) for mode in (False, True)])
+    normal, mixed = solve_corrections(
+        [Task(colour(flat), colour(lines), disc(64, 20), mixed=mode) for mode in (False, True)]
+    )
     assert abs(60 + normal[32, 32, 0] - 150) < 12  # the line is replaced by flat ground
     assert np.abs(mixed).max() < 0.01
 

@@ -20,7 +20,7 @@ GROUNDS = {"smooth": smooth(), "brushed": brushed(), "leather": leather(), "dark
 
 
 def drawn(name: str, seed: int, ground: Levels) -> tuple[Levels, dict[str, object], Patch]:
-    numbers = RECIPES[name].draw(np.random.default_rng([seed, 5]), ground.shape[:2], ground)  # type: ignore[arg-type]
+    numbers = RECIPES[name].draw(np.random.default_rng([seed, 5]), ground.shape[:2], ground)
     h, w = numbers["size"]
     own = np.ascontiguousarray(ground[:h, :w])
     return own, numbers, RECIPES[name].render(own, numbers)

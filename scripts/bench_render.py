@@ -1,0 +1,184 @@
+"""Variants a second on one core at 512 x 512 RGB, stage by stage, beside encoding alone and OpenCV's seamlessClone.
+
+    python scripts/bench_render.py                  made-up donors of 30 to 110 px
+    python scripts/bench_render.py --blend residual --blocks 20
+
+Each stage is timed in the same run, median of the blocks, so that a busy machine slows all alike. ``process`` is
+processor time, which others' work stretches less. Floor: encoding the host as JPEG-95, as if rendering cost nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+from unittest import mock
+
+import cv2
+import numpy as np
+import torch
+
+from synth import render
+from synth.bank import build_bank
+from synth.look import draw_look
+from synth.poisson import Task, solve_corrections
+from synth.records import BLEND_MODES, Donor, Example, Host, Image, Plan, Variant
+from synth.render import BLOCK, patch_size, render_block
+from synth.seeds import proposal_rng
+
+SIDE = 512
+STAGES = {"warp_donors": "warp", "vary": "photometric", "blend_patches": "blend (Poisson inside)",
+          "visible_mask": "label", "measure_grain": "grain of the host",
+          "source_grain": "grain of the donor"}  # fmt: skip
+Times = dict[str, list[float]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--blend", choices=BLEND_MODES, help="one mode; without it all five in turn")
+    parser.add_argument("--blocks", type=int, default=10, help=f"of {BLOCK} variants each")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    donors, hosts = make_donors(), make_hosts()
+    modes = [options.blend] if options.blend else list(BLEND_MODES)
+    blocks = [make_plans(index, donors, modes) for index in range(options.blocks)]
+    known = {donor.donor_id: donor for donor in donors}
+    render_block(blocks[0], known, hosts, {})  # matrices, imports
+    report(*measure(blocks, known, hosts), options.blocks)
+
+
+def measure(blocks: list[list[Plan]], donors: Mapping[str, Donor], hosts: Mapping[str, Host]) -> tuple[Times, Times]:
+    """Wall and processor time of each stage and block, seconds."""
+    wall: Times = defaultdict(list)
+    process: Times = defaultdict(list)
+    for plans in blocks:
+        with timed("render", wall, process), watched_stages(wall, process):
+            variants = render_block(plans, donors, hosts, {})
+        with timed("encode", wall, process):
+            files = [encode(variant.picture) for variant in variants]
+        with timed("mask", wall, process):
+            masks = [encode_mask(variant) for variant in variants]
+        with timed("floor", wall, process):
+            floor = [encode(hosts[plan.host_id].picture) for plan in plans]
+        assert len(files) == len(masks) == len(floor) == BLOCK
+    compare_poisson(wall, process)
+    return wall, process
+
+
+@contextmanager
+def timed(name: str, wall: Times, process: Times) -> Iterator[None]:
+    started, cpu = time.perf_counter(), time.process_time()
+    yield
+    wall[name].append(time.perf_counter() - started)
+    process[name].append(time.process_time() - cpu)
+
+
+@contextmanager
+def watched_stages(wall: Times, process: Times) -> Iterator[None]:
+    """Time the calls that render.py makes, summed over the block."""
+    sums: Times = {name: [0.0, 0.0] for name in STAGES}
+
+    def watch(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            started, cpu = time.perf_counter(), time.process_time()
+            out = call(*args, **kwargs)
+            sums[name][0] += time.perf_counter() - started
+            sums[name][1] += time.process_time() - cpu
+            return out
+
+        return run
+
+    with mock.patch.multiple(render, **{name: watch(name, getattr(render, name)) for name in STAGES}):
+        yield
+    for name, (seconds, cpu) in sums.items():
+        wall[name].append(seconds)
+        process[name].append(cpu)
+
+
+def compare_poisson(wall: Times, process: Times) -> None:
+    """The same 32 rectangles of 96 px by our solver and by seamlessClone."""
+    rng = np.random.default_rng(1)
+    hosts = [rng.integers(100, 160, (96, 96, 3)).astype(np.uint8) for _ in range(BLOCK)]
+    picture = rng.integers(60, 120, (96, 96, 3)).astype(np.uint8)
+    mask = np.zeros((96, 96), np.uint8)
+    cv2.circle(mask, (48, 48), 34, 255, -1)
+    tasks = [Task(picture.astype(np.float32), host.astype(np.float32), mask > 0) for host in hosts]
+    solve_corrections(tasks)
+    for _ in range(5):
+        with timed("poisson", wall, process):
+            solve_corrections(tasks)
+        with timed("seamlessClone", wall, process):
+            for host in hosts:
+                cv2.seamlessClone(picture, host, mask.copy(), (48, 48), cv2.NORMAL_CLONE)
+
+
+def report(wall: Times, process: Times, blocks: int) -> None:
+    def each(times: Times, name: str) -> float:
+        return statistics.median(times[name]) / BLOCK * 1000
+
+    print(f"{blocks} blocks of {BLOCK} variants, {SIDE} x {SIDE} RGB, one thread; ms each, wall (process)")
+    for name in ["render", *STAGES, "encode", "mask", "floor", "poisson", "seamlessClone"]:
+        title = "  " + STAGES[name] if name in STAGES else name
+        print(f"{title:26}{each(wall, name):8.2f} ({each(process, name):.2f})")
+    for title, times in (("wall", wall), ("process", process)):
+        whole, floor = each(times, "render") + each(times, "encode"), each(times, "floor")
+        print(f"{title}: {1000 / whole:.0f} variants/s rendered and encoded; floor, encoded only: {1000 / floor:.0f}")
+
+
+def make_donors() -> list[Donor]:
+    """Blobs and lines of several sizes on a grained ground, in a tint."""
+    donors: list[Donor] = []
+    sizes = [(10, 12), (16, 24), (30, 22), (44, 40), (4, 60), (3, 90), (20, 20), (14, 8)]
+    for number, (height, width) in enumerate(sizes):
+        mask = np.zeros((200, 200), np.uint8)
+        cv2.ellipse(mask, (100, 100), (width // 2, max(1, height // 2)), 20 * number, 0, 360, 1, -1)
+        picture = np.clip(ground(number, 200) - 60.0 * mask[:, :, None], 0, 255).astype(np.uint8)
+        images = {"a": picture, "m": np.repeat(mask[:, :, None] * 255, 3, 2)}
+        example = Example("a", "pit", "g", mask="m")
+        donors += build_bank([example], lambda path, images=images: images[str(path)], label="pit")  # type: ignore[misc]
+    return donors
+
+
+def ground(seed: int, side: int) -> Image:
+    levels = 140 + np.random.default_rng(seed).normal(0, 4, (side, side))
+    return np.clip(levels[:, :, None] * np.array([1, 0.9, 0.8]), 0, 255).astype(np.uint8)
+
+
+def make_hosts() -> dict[str, Host]:
+    whole = np.ones((SIDE, SIDE), bool)
+    return {f"h{n}": Host(f"h{n}", "", f"h{n}", "good", ground(100 + n, SIDE), whole, ~whole) for n in range(4)}
+
+
+def make_plans(block: int, donors: list[Donor], modes: list[Any]) -> list[Plan]:
+    plans = []
+    for number in range(block * BLOCK, (block + 1) * BLOCK):
+        rng = proposal_rng(1, number)
+        donor, mode = donors[int(rng.integers(len(donors)))], modes[number % len(modes)]
+        look = draw_look(rng, donor, mode=mode)
+        plan = Plan(number, "pit", "donor", donor.donor_id, f"h{number % 4}", (0, 0), mode, **look)
+        height, width = patch_size(plan, donor)
+        at = int(rng.integers(0, SIDE - height)), int(rng.integers(0, SIDE - width))
+        plans.append(replace(plan, top_left=at))
+    return plans
+
+
+def encode(picture: Image) -> bytes:
+    done, file = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 95])
+    assert done
+    return file.tobytes()
+
+
+def encode_mask(variant: Variant) -> bytes:
+    done, file = cv2.imencode(".png", variant.mask.astype(np.uint8) * 255, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    assert done
+    return file.tobytes()
+
+
+if __name__ == "__main__":
+    main()
