@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -76,7 +77,7 @@ def prove(
 
 def _find_set(
     class_: str | None, labels: Path | None, images: Path | None, out: Path, workspace_dir: Path | None,
-    settings: list[str] | None, asked: dict[str, object],
+    settings: list[str] | None, asked: Mapping[str, object],
 ) -> tuple[GenerateRequest, Workspace | None]:  # fmt: skip
     """Return the request of the set that is there, or of the one to make, and the workspace if there is one."""
     from activesel.errors import UsageError

@@ -18,10 +18,10 @@ from activesel.errors import DataError, UsageError
 from activesel.pipelines.foldsets import Workroom, make_copies, make_variants
 from activesel.pipelines.realset import FileEmbedder, RealSet, read_real
 from activesel.pipelines.synthesise import GenerateRequest, synthesise, translate
-from activesel.progress import Advance, show_progress
+from activesel.progress import show_progress
 from activesel.records import FloatArray, IntArray
 from activesel.seeds import derive_rng, derive_seed
-from activesel.training.mixture import Made, choose_share, deal_folds, score_with
+from activesel.training.mixture import choose_share, deal_folds, score_with
 from activesel.workspace import Workspace, create_workspace, write_atomic, write_json
 from activesel.worth import LEAST_GROUPS, MOST_FALL, Bound, Worth, average_precision, bound_difference, judge_worth
 from synth.generate import request_from_json
@@ -143,7 +143,8 @@ def _run(request: ProveRequest, room: Workroom, real: RealSet) -> Proof:
         for c, name in enumerate(real.names) if c != number
     }  # fmt: skip
     precision = {
-        arm: float(np.mean([average_precision(one[:, number], is_own)[0] for one in found])) for arm, found in scores.items()
+        arm: float(np.mean([average_precision(one[:, number], is_own)[0] for one in found]))
+        for arm, found in scores.items()
     }
     worth = judge_worth(gains, others, n_groups, most_fall=request.most_fall)
     return Proof(request.synthesis.out, label, worth, int(is_own.sum()), n_groups, precision, gains, others,
@@ -224,6 +225,3 @@ def _weigh(proof: Proof) -> str:
     writer.writerow(["path", "label", "weight"])
     writer.writerows([row["path"], row["label"], f"{each:.6g}"] for row in rows)
     return text.getvalue()
-
-
-__all__ = ["Advance", "Made", "Proof", "ProveRequest", "as_json", "prove", "request_of_set"]

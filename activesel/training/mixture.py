@@ -117,7 +117,9 @@ def _principal(vectors: FloatArray) -> FloatArray:
 
     with threadpool_limits(limits=1, user_api="blas"):
         if d <= n:
-            return np.asarray(np.linalg.eigh((rows.T @ rows).astype(np.float64))[1][:, ::-1][:, :COMPONENTS], np.float32)
+            return np.asarray(
+                np.linalg.eigh((rows.T @ rows).astype(np.float64))[1][:, ::-1][:, :COMPONENTS], np.float32
+            )
         values, left = np.linalg.eigh((rows @ rows.T).astype(np.float64))
         values, left = values[::-1][:COMPONENTS], left[:, ::-1][:, :COMPONENTS]
         return np.asarray(rows.T @ (left / np.sqrt(np.maximum(values, 1e-12))), np.float32)

@@ -187,7 +187,9 @@ def test_a_weight_counts_as_so_many_examples_of_the_class() -> None:
     weights = np.ones(40)
     weights[5] = 3
     once, thrice = (
-        head_module._Examples((vectors[rows] - mean).astype(float), np.eye(60), mean, classes[rows], np.arange(3), given)
+        head_module._Examples(
+            (vectors[rows] - mean).astype(float), np.eye(60), mean, classes[rows], np.arange(3), given
+        )
         for rows, given in ((np.arange(40), weights), (often, np.ones(42)))
     )
     ours, theirs = head_module._fit(once, 3, 1.0, 1.0), head_module._fit(thrice, 3, 1.0, 1.0)
