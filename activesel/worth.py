@@ -63,8 +63,9 @@ def judge_worth(
     falling = {name: bound for name, bound in others.items() if not bound.low >= -most_fall}
     if falling:
         name, bound = min(falling.items(), key=lambda pair: pair[1].low)
-        return Worth("another class falls", f"{name} may fall by more than {most_fall:g}: {_say(bound)}",
-                     count_needed(Bound(bound.mean + most_fall, bound.low + most_fall, bound.high), n_groups))  # fmt: skip
+        above = Bound(bound.mean + most_fall, bound.low + most_fall, bound.high + most_fall)
+        reason = f"{name} may fall by more than {most_fall:g}: {_say(bound)}"
+        return Worth("another class falls", reason, count_needed(above, n_groups))
     least = min(gains.items(), key=lambda pair: pair[1].low)
     return Worth("promoted", f"gains over {' and '.join(gains)}, the least over {least[0]}: {_say(least[1])}")
 

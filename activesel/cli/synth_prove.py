@@ -24,13 +24,13 @@ DEFAULT_OUT = Path("activesel-synth")
 def prove(
     class_: Annotated[str | None, typer.Option("--class", metavar="NAME", help="The class; else the set's.")] = None,
     labels: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="path,label[,mask][,group]...; else the set's, or the workspace's.")
+        Path | None, typer.Option(metavar="FILE", help="path,label[,mask][,group]...; else the workspace's.")
     ] = None,
     images: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where relative paths start; else beside the label file.")
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", "--set-dir", metavar="DIR", help="The set: one made by `activesel synth`, or where it goes.")
+        Path, typer.Option("--out", "--set-dir", metavar="DIR", help="The set: already made, or where it goes.")
     ] = DEFAULT_OUT,
     count: Annotated[int, typer.Option(metavar="N", min=1, help="Images of a set that is not there yet.")] = 100,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Same inputs and seed, same verdict.")] = 0,
@@ -66,7 +66,9 @@ def prove(
       activesel synth prove --out cracks/
       activesel synth prove --labels labels.csv --images photos/ --class crack --count 500 --out cracks/
     """
-    from activesel.pipelines.prove import ProveRequest, as_json as to_json, prove as run
+    from activesel.pipelines.prove import ProveRequest
+    from activesel.pipelines.prove import as_json as to_json
+    from activesel.pipelines.prove import prove as run
 
     asked = {"good": good, "recipes": tuple(recipe or ()), "group_column": group_column, "count": count, "seed": seed}
     synthesis, workspace = _find_set(class_, labels, images, out, workspace_dir, settings, asked)
@@ -121,8 +123,8 @@ def _show(proof: Proof) -> None:
         print()
         show_table(("other class", "change"), [(name, _say(bound)) for name, bound in proof.others.items()])
     print()
-    show_pairs([("proof", proof.folder / "proof.json"),
-                ("weights", proof.folder / "weights.csv" if proof.worth.is_promoted else "none: nothing is shipped")])  # fmt: skip
+    weights = proof.folder / "weights.csv" if proof.worth.is_promoted else "none: nothing is shipped"
+    show_pairs([("proof", proof.folder / "proof.json"), ("weights", weights)])
 
 
 def _say(bound: Bound) -> str:

@@ -1,10 +1,11 @@
-"""The real images of a proof: label file in; classes, groups and vectors out, and the label file of one side of a fold."""
+"""The real images of a proof: label file in; classes, groups and vectors out, and the label file of a fold's side."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
 import io
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -92,11 +93,12 @@ def write_side(path: Path, real: RealSet, rows: IntArray) -> None:
 
 
 class FileEmbedder:
-    """Files to unit rows as the workspace's own images have them, kept beside the files."""
+    """Files to unit rows as the workspace's own images have them, kept beside the files. seconds: of processor time."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._backbone: Backbone | None = None
+        self.seconds = 0.0
 
     def __call__(self, paths: Sequence[Path], kept: Path) -> FloatArray:
         """Return (n, d); kept in the folder ``kept``, by the name of the backbone, for files that stay what they are.
@@ -109,7 +111,9 @@ class FileEmbedder:
             found = np.load(kept, allow_pickle=False)
             if found.ndim == 2 and len(found) == len(paths):
                 return np.asarray(found, np.float32)
+        started = time.process_time()
         vectors = self._embed(paths)
+        self.seconds += time.process_time() - started
         stream = io.BytesIO()
         np.save(stream, vectors.astype(np.float16))
         write_atomic(kept, stream.getvalue())

@@ -172,7 +172,7 @@ def _fit(examples: _Examples, n_classes: int, strength: float, temperature: floa
 def _regress(
     examples: _Examples, taken: BoolArray, strength: float
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Minimise strength * sum of balanced log-losses + |weight|^2 / 2 -> weight (p, r), bias (p,), on rows ``taken``."""
+    """Minimise strength * sum of balanced log-losses + |weight|^2 / 2 over some rows -> weight (p, r), bias (p,)."""
     from scipy.optimize import minimize
     from threadpoolctl import threadpool_limits
 
