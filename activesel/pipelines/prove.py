@@ -26,7 +26,8 @@ from activesel.workspace import Workspace, create_workspace, write_atomic, write
 from activesel.worth import LEAST_GROUPS, MOST_FALL, Bound, Worth, average_precision, bound_difference, judge_worth
 from synth.generate import request_from_json
 from synth.labels_file import read_labels
-from synth.publish import RUN, STATE, read_run
+from synth.publish import RECORDS, RUN, STATE, read_run
+from synth.record import read_lines
 
 REAL, COPIES, VARIANTS = "real images alone", "standard augmentation", "variants"
 FOLDS, REPEATS, FOLD_COUNT = 5, 2, 100
@@ -109,6 +110,9 @@ def prove(request: ProveRequest, workspace: Workspace | None, overrides: tuple[s
         proof = _run(request, room, real)
         if proof.worth.is_promoted and request_of_set(asked.out) is None:
             synthesise(asked, home.config, embed=request.embed)
+        if proof.worth.is_promoted and not _count_made(asked.out):
+            raise DataError("not one variant of the whole set passed the rules, so nothing is shipped",
+                            where=str(asked.out), hint="see the funnel: activesel synth")  # fmt: skip
         _ship(proof, request)
     return proof
 
@@ -213,6 +217,10 @@ def as_json(proof: Proof) -> dict[str, Any]:
             "n_images": proof.n_images, "n_groups": proof.n_groups, "average_precision": dict(proof.precision),
             **bounds, "shares": list(proof.shares), "real_share_floor": 1 - proof.share,
             "weights": WEIGHTS if proof.worth.is_promoted else None, "notes": list(proof.notes)}  # fmt: skip
+
+
+def _count_made(folder: Path) -> int:
+    return len(read_lines(folder / RECORDS))
 
 
 def _weigh(proof: Proof) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import os
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -154,9 +155,10 @@ def _embed_real(workspace: Workspace, table: LabelTable, paths: Sequence[str]) -
 
 
 def _group(workspace: Workspace, vectors: FloatArray, rows: Sequence[Sequence[Example]]) -> tuple[IntArray, str]:
-    """Return (n,) group numbers and a note: the label file's, or near-duplicates where it names none."""
+    """Return (n,) group numbers and a note: the label file's, or near-duplicates where it names none (its group is
+    the path then)."""
     texts = [some[0].group for some in rows]
-    if len(set(texts)) < len(texts):
+    if not all(one[0].path.endswith(os.path.normpath(text)) for one, text in zip(rows, texts, strict=True)):
         numbers = np.unique(np.asarray(texts), return_inverse=True)[1]
         return numbers.astype(np.int64), f"{numbers.max() + 1} groups, as the label file says"
     similarity = workspace.config.duplicates.similarity

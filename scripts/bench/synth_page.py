@@ -22,7 +22,8 @@ def render_page(cells: Sequence[dict[str, Any]], args: argparse.Namespace) -> st
         f"--k {' '.join(map(str, args.k))} --draws {args.draws} --count {args.count}", "",
         f"{len(cells)} cells (class x k x draw) of {', '.join(sorted({one['name'] for one in cells}))}; asked for were",
         f"{wanted} for each class. k real images of one class, all other classes in full;",
-        f"{cells[0]['count']} made images, 25 % of the class's weight; frozen defect-aware vectors, linear head; scored on real images of other",
+        f"{cells[0]['count']} made images, 25 % of the class's weight; frozen defect-aware vectors, linear head;",
+        "scored on real images of other",
         "near-duplicate groups. A difference's interval is a paired bootstrap over cells.", "",
     ]  # fmt: skip
     for k in sorted({one["k"] for one in cells}):
@@ -102,8 +103,8 @@ def say_limits(cells: Sequence[dict[str, Any]]) -> list[str]:
         draws[one["label"], one["k"]] += 1
     return [
         "## What this does not say", "",
-        f"- Draws for each class and k: {min(draws.values())} to {max(draws.values())}. With fewer than five an interval",
-        "  over cells says little about another draw; read it as a description of these cells.",
+        f"- Draws for each class and k: {min(draws.values())} to {max(draws.values())}. With fewer than five an",
+        "  interval over cells says little about another draw; read it as a description of these cells.",
         "- The linear head alone; no fine-tuned network, no other data set, no gap-aimed arm.",
         "- Perlin and cut-paste are small re-implementations from the papers; the packages themselves were not run,",
         "  and the texture data set of the Perlin paper is replaced by shuffled cells of good images.",
