@@ -102,22 +102,23 @@ def gradient_task(job: Job) -> Task:
 
     The mask is wider than the defect: a tight one erases it, one within its soft skirt shifts its brightness.
     """
-    residual = scaled_residual(job)
-    picture = match_grain(residual, job.patch_grain, job.host, job.host_grain)
+    ratio = contrast_ratio(job)
+    residual = np.float32(ratio) * (job.patch.picture - job.patch.background)
+    picture = match_grain(residual, ratio * job.patch_grain, job.host, job.host_grain)
     return Task(picture, job.host, grow(job.patch.mask, MARGIN_PX + 1), job.free, job.mode == "gradient-mixed")
 
 
-def scaled_residual(job: Job) -> Levels:
-    """What the defect adds, its contrast in proportion to the host's brightness where it will lie."""
+def contrast_ratio(job: Job) -> float:
+    """How much brighter the host is where the defect will lie than the donor's ground was."""
     patch = job.patch
     inside = patch.mask if patch.mask.any() else np.ones_like(patch.mask)
-    ratio = np.clip((job.host[inside].mean() + 1) / (patch.background[inside].mean() + 1), *RATIO)
-    return np.asarray(np.float32(ratio) * (patch.picture - patch.background), np.float32)
+    return float(np.clip((job.host[inside].mean() + 1) / (patch.background[inside].mean() + 1), *RATIO))
 
 
 def cover(job: Job, alpha: npt.NDArray[np.float32]) -> Levels:
     """The patch, lifted so that its ground has the host's brightness around the mask."""
-    picture = match_grain(job.patch.background + scaled_residual(job), job.patch_grain, job.host, job.host_grain)
+    residual = np.float32(contrast_ratio(job)) * (job.patch.picture - job.patch.background)
+    picture = match_grain(job.patch.background + residual, job.patch_grain, job.host, job.host_grain)
     ring = (alpha < 1) & (alpha > 0)
     if ring.sum() < 8:
         ring = ~job.patch.mask if not job.patch.mask.all() else np.ones_like(job.patch.mask)

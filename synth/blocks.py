@@ -74,7 +74,9 @@ def make_block(workshop: Workshop, number: int, hosts: OpenHosts) -> Path:
     try:
         plans, used, unplaced = plan_block(workshop.stock, number, hosts)
         variants = render_plans(workshop.stock, plans, used)
-        rows = [{"number": one.number, "status": UNPLACED, "reason": one.reason} for one in unplaced]
+        rows: list[dict[str, Any]] = [
+            {"number": one.number, "status": UNPLACED, "reason": one.reason} for one in unplaced
+        ]
         rows += [_keep(workshop, draft, one, used[one.plan.host_id]) for one in variants]
         rows.sort(key=lambda row: row["number"])
         write_atomic(draft / "block.json", json.dumps(plain(rows), allow_nan=False))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -125,6 +128,23 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Hold the one writer's lock on a folder; the system frees it when the process dies, however it dies.
+
+    Raises:
+        SynthError: another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SynthError("another process is writing there", where=str(folder.parent),
+                             hint="wait until it is done, then run this again") from None  # fmt: skip
+        yield
 
 
 def _encode(pixels: npt.NDArray[Any], suffix: str, options: list[int]) -> bytes:

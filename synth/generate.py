@@ -18,7 +18,7 @@ from typing import Any
 
 from synth.blocks import BLOCK, Workshop, read_block
 from synth.errors import SynthError
-from synth.files import read_bytes, read_image, write_atomic
+from synth.files import hold, read_bytes, read_image, write_atomic
 from synth.gates import Batch, Limits, calibrate
 from synth.hosts import Read
 from synth.planning import OpenHosts, Stock
@@ -67,18 +67,25 @@ def generate(
     with single_thread():
         stocked = stock_up(request, read)
     key = run_key(request, stocked, embed is not None)
-    done = _find_done(request.out, key)
-    if done is not None:
-        return _summarise(request.out, done, reused=True, seconds=time.perf_counter() - started)
+    _check_folder(request.out)
+    with hold(request.out / STATE):
+        done = _find_done(request.out, key)
+        run = done or _make_set(request, stocked, key, embed, advance)
+    return _summarise(request.out, run, reused=done is not None, seconds=time.perf_counter() - started)
+
+
+def _make_set(
+    request: GenerateRequest, stocked: Stocked, key: str, embed: Embedder | None, advance: Advance
+) -> dict[str, Any]:
+    """Make blocks, sift them in their order, judge the whole, write it; return what run.json holds."""
     blocks = _claim(request.out, key)
     with single_thread():
         hosts = OpenHosts(stocked.stock)
         limits = _calibrate(stocked.stock, hosts, embed) if request.gated else None
         batch = Batch(list(stocked.stock.donors.values()), limits, embed) if limits is not None else None
         sift = Sift(stocked.stock, request.count, batch)
-    n_blocks = -(-request.limit // BLOCK)
     workshop = Workshop(stocked.stock, limits, blocks, request.suffix)
-    with contextlib.closing(make_blocks(workshop, n_blocks, request.workers)) as folders:
+    with contextlib.closing(make_blocks(workshop, -(-request.limit // BLOCK), request.workers)) as folders:
         for folder in folders:
             with single_thread():
                 advance(sift.take(folder, read_block(folder), request.limit))
@@ -86,8 +93,7 @@ def generate(
                 break
     with single_thread():
         verdicts = sift.judge_set(hosts)
-    run = _write_set(request, stocked, sift, key, verdicts)
-    return _summarise(request.out, run, reused=False, seconds=time.perf_counter() - started)
+    return _write_set(request, stocked, sift, key, verdicts)
 
 
 def describe(request: GenerateRequest, read: Read = read_image) -> Stocked:
@@ -118,7 +124,7 @@ def request_to_json(request: GenerateRequest) -> dict[str, Any]:
 
 def request_from_json(value: Mapping[str, Any]) -> GenerateRequest:
     """Return the request that was written."""
-    fields = {name: tuple(one) if isinstance(one, list) else one for name, one in value.items()}
+    fields: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in value.items()}
     for name in ("labels", "images", "out", "part_mask"):
         fields[name] = None if fields[name] is None else Path(fields[name])
     return GenerateRequest(**fields)
@@ -147,12 +153,16 @@ def _find_done(out: Path, key: str) -> dict[str, Any] | None:
     return run
 
 
-def _claim(out: Path, key: str) -> Path:
-    """Make the folder, drop blocks of other requests, and return where this one's are."""
+def _check_folder(out: Path) -> None:
+    """Refuse a folder that holds something else."""
     if out.exists() and not out.is_dir():
         raise SynthError("--out is not a folder", where=str(out))
     if out.exists() and not (out / STATE).exists() and any(out.iterdir()):
         raise SynthError("the folder is not empty and no set", where=str(out), hint="name another --out")
+
+
+def _claim(out: Path, key: str) -> Path:
+    """Drop blocks of other requests and half-made ones, and return the folder where this request's are."""
     blocks = out / STATE / f"blocks-{key}"
     blocks.mkdir(parents=True, exist_ok=True)
     for other in (*(out / STATE).glob("blocks-*"), *blocks.glob(".*")):

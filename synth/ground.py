@@ -28,7 +28,7 @@ def measure(ground: Levels) -> Tone:
     """Measure a surface (h, w, 3); a large one by every n-th pixel of its level, and its middle's texture."""
     h, w = ground.shape[:2]
     middle = ground[max(0, h // 2 - 96) : h // 2 + 96, max(0, w // 2 - 96) : w // 2 + 96]
-    grey = cv2.cvtColor(np.ascontiguousarray(middle), cv2.COLOR_RGB2GRAY)
+    grey = cv2.cvtColor(np.ascontiguousarray(middle, np.float32), cv2.COLOR_RGB2GRAY)
     fine = grey - cv2.blur(grey, (17, 17))
     every = ground[:: max(1, h // 64), :: max(1, w // 64)]
     coloured = float(np.abs(every[..., 0] - every[..., 2]).mean()) > 1.0

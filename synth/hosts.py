@@ -41,9 +41,7 @@ class HostChoice:
     left_out: Mapping[str, int]
 
 
-def choose_hosts(
-    table: LabelTable, label: str, good: str | None = None, part_mask: Path | None = None
-) -> HostChoice:
+def choose_hosts(table: LabelTable, label: str, good: str | None = None, part_mask: Path | None = None) -> HostChoice:
     """Return the images without a defect of class ``label``, the good ones alone if there are enough of them.
 
     good: the class without a defect; else the first of ``GOOD_NAMES`` that occurs, else the most frequent other class.

@@ -24,11 +24,12 @@ THIN_PLATE = 0.03  # standard deviation, share of the short side
 ELASTIC = 0.7  # px
 
 
-def draw_look(rng: np.random.Generator, donor: Donor, *, mode: BlendMode) -> dict[str, Any]:
+def draw_look(rng: np.random.Generator, donor: Donor, *, mode: BlendMode, branching: float = 0.0) -> dict[str, Any]:
     """Return scale, angle_rad, mirrored, strength and numbers of a Plan, JSON values; ``Plan(..., **draw_look(...))``.
 
     A donor at the image's edge is neither turned nor, if it spans the image, scaled. ``mode`` alpha keeps the strength
-    at 1: what covers the surface is opaque.
+    at 1: what covers the surface is opaque. branching: share of long defects that get a branch (cracks may, scratches
+    do not).
     """
     scale, mirrored, turned = draw_scale(rng, donor), bool(rng.random() < 0.5), draw_turn(rng, donor)
     if any(donor.at_edge):
@@ -43,7 +44,7 @@ def draw_look(rng: np.random.Generator, donor: Donor, *, mode: BlendMode) -> dic
         "angle_rad": round(turned, 4),
         "mirrored": mirrored,
         "strength": round(strength, 4),
-        "numbers": draw_numbers(rng, donor),
+        "numbers": draw_numbers(rng, donor, branching),
     }
 
 
@@ -65,7 +66,7 @@ def draw_turn(rng: np.random.Generator, donor: Donor) -> float:
     return wrapped(little + (np.pi if quarters >= 2 else 0.0))
 
 
-def draw_numbers(rng: np.random.Generator, donor: Donor) -> dict[str, Any]:
+def draw_numbers(rng: np.random.Generator, donor: Donor, branching: float) -> dict[str, Any]:
     plate, elastic = rng.normal(0, THIN_PLATE, (3, 3, 2)), rng.normal(0, ELASTIC, (6, 6, 2))
     numbers: dict[str, Any] = {
         "thin_plate": np.round(np.clip(plate, -0.08, 0.08), 3).tolist(),
@@ -80,6 +81,10 @@ def draw_numbers(rng: np.random.Generator, donor: Donor) -> dict[str, Any]:
         )
         share = 0.5 if spans else 1.0
         numbers["bend"] = [round(share * clipped(float(n), -0.12, 0.12), 4) for n in (arc, s)]
+    chance, where, angle, side, length = rng.random(5)
+    if is_line(donor) and chance < branching:
+        turned = (0.35 + 0.6 * angle) * (1 if side < 0.5 else -1)
+        numbers["branch"] = [round(0.15 + 0.5 * where, 3), round(turned, 3), round(0.2 + 0.25 * length, 3)]
     return numbers
 
 

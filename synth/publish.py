@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from synth.errors import SynthError
-from synth.files import inside, write_atomic
+from synth.files import hold, inside, write_atomic
 from synth.output import ShippedSet, shipped_of, write_formats
 from synth.record import read_lines
 from synth.sheet import Card, facts_of, render_sheet
@@ -85,9 +85,10 @@ def decide(folder: Path, changes: Mapping[str, str]) -> Published:
     if unknown:
         raise SynthError("no image of this set has this id", where=str(folder), found=", ".join(unknown[:3]),
                          expected=f"an id of {RECORDS}, such as {min(ids, default='none')}")  # fmt: skip
-    merged = {name: state for name, state in {**read_decisions(folder), **changes}.items() if state}
-    _write_decisions(folder, merged)
-    return publish(folder)
+    with hold(folder / STATE):
+        merged = {name: state for name, state in {**read_decisions(folder), **changes}.items() if state}
+        _write_decisions(folder, merged)
+        return publish(folder)
 
 
 def publish(folder: Path) -> Published:

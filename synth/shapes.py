@@ -52,7 +52,7 @@ def inside_px(
     edge = (np.maximum(edge, 0.45) * outline["radius_px"]).astype(np.float32)
     field = edge[(angle * np.float32(TURN_STEPS / (2 * np.pi))).astype(np.intp) % TURN_STEPS] - distance
     field *= 1 / np.float32(stretch)  # the short axis is where a pixel counts full
-    if rough_px > 0:
+    if rough_px > 0.15:  # less nobody sees
         fine = noise_field(outline["seed"], shape, grade="mottle", zoom=1.3)
         field += np.float32(rough_px) * fine
     return np.asarray(field, np.float32)

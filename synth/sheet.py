@@ -68,7 +68,7 @@ def facts_of(record: Mapping[str, Any]) -> list[str]:
         made += f", {plan['blend']}, x{plan['scale']:.2f}, {np.degrees(plan['angle_rad']):.0f}°, " \
                 f"strength {plan['strength']:.2f}"  # fmt: skip
     host = f"host {record['host']['path'].rpartition('/')[2]}"
-    scores = ", ".join(f"{one['rule']} {one['value']:.2f}" for one in record["verdicts"] if one["value"] is not None)
+    scores = ", ".join(f"{one['rule']} {one['value']:.3g}" for one in record["verdicts"] if one["value"] is not None)
     return [made, host, scores]
 
 

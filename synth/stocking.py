@@ -116,21 +116,26 @@ def stock_up(request: GenerateRequest, read: Read = read_image) -> Stocked:
 
 
 def _cut_out(examples: list[Example], read: Read) -> tuple[list[Donor], int]:
-    """Return the defects, and the number of rows without mask or box in whose image none could be found.
+    """Return the defects, and the number of rows that are not used: nobody says where their defect is.
+
+    Such a row is used only if all rows of the class are so, and then what stands out in the image is the defect: on a
+    texture that is a guess, which took leather's wrinkles for cuts.
 
     Raises:
         SynthError: a broken image or mask, or no row shows where its defect is.
     """
-    donors: list[Donor] = []
+    located = [example for example in examples if example.mask is not None or example.box is not None]
+    if located:
+        donors = build_bank(located, read, label=located[0].label, part=part_or_all)
+        return donors, len(examples) - len(located)
+    donors = []
     hidden: list[SynthError] = []
     for example in examples:
         try:
             donors += build_bank([example], read, label=example.label, part=part_or_all)
         except SynthError as error:
-            if example.mask is not None or example.box is not None:
-                raise
             hidden.append(error)
-    if examples and not donors:
+    if hidden and not donors:
         raise hidden[0]
     return donors, len(hidden)
 
@@ -150,7 +155,7 @@ def _notes(stock: Stock, hosts: HostChoice, n_examples: int, n_hidden: int) -> t
     n_good = sum(card.label == hosts.good for card in hosts.cards)
     notes = [f"{n_examples} rows of {stock.label}: {len(stock.donors)} defects of {n_groups} groups",
              f"{len(hosts.cards)} hosts, {n_good} of them {hosts.good}"]  # fmt: skip
-    notes += [f"{n_hidden} rows without mask or box are not used: nothing stands out there"] if n_hidden else []
+    notes += [f"{n_hidden} rows without mask or box are not used"] if n_hidden else []
     notes += [f"no host: {n} images, each {reason}" for reason, n in hosts.left_out.items()]
     notes += ["the part is where most good images show it (median picture)"] if stock.golden is not None else []
     return tuple(notes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.interpolate import CubicSpline
 
 from synth.noise import Field
 
@@ -14,14 +13,25 @@ STEP_PX = 0.5  # between samples along a line: nearer adds cost, farther lets si
 
 
 def resample(control: npt.ArrayLike, *, smooth: bool) -> Points:
-    """Return points every ``STEP_PX`` along control points (n, 2); smooth: a spline through them, else straight."""
+    """Return points about every ``STEP_PX`` along control points (n, 2); smooth: in a curve, else straight."""
     points = np.asarray(control, np.float64).reshape(-1, 2)
     along = np.append(0.0, np.cumsum(np.maximum(np.hypot(*np.diff(points, axis=0).T), 1e-3)))
     n = max(2, int(np.ceil(along[-1] / STEP_PX)) + 1)
     at = np.linspace(0, along[-1], n)
     if smooth and len(points) > 2:
-        return np.asarray(CubicSpline(along, points)(at), np.float64)
+        return _catmull_rom(points, np.interp(at, along, np.arange(len(points))))
     return np.stack([np.interp(at, along, points[:, axis]) for axis in (0, 1)], axis=1)
+
+
+def _catmull_rom(points: Points, at: npt.NDArray[np.float64]) -> Points:
+    """Return the curve through points (n, 2) at positions 0..n-1 (Catmull & Rom 1974), which stays near them."""
+    ends = np.vstack([2 * points[0] - points[1], points, 2 * points[-1] - points[-2]])
+    piece = np.minimum(at.astype(np.intp), len(points) - 2)
+    t = (at - piece)[:, None]
+    p0, p1, p2, p3 = (ends[piece + i] for i in range(4))
+    return np.asarray(
+        p1 + t / 2 * (p2 - p0 + t * (2 * p0 - 5 * p1 + 4 * p2 - p3 + t * (3 * (p1 - p2) + p3 - p0))), np.float64
+    )
 
 
 def normals(points: Points) -> Points:

@@ -1,7 +1,8 @@
 """Move, turn, scale and deform a donor: picture, ground and mask alike, in one resampling.
 
-A plan's numbers: ``stretch`` along the long axis, ``bend`` (arc, S; shares of the length), ``thin_plate`` (3 x 3 x 2,
-shares of the short side), ``elastic`` (k x k x 2, px of the donor), ``fit`` (h, w) forces the patch's size in px.
+A plan's numbers: ``stretch`` along the long axis, ``bend`` (arc, S; shares of the length), ``branch`` (where, shares of
+the length; angle, rad; length), ``thin_plate`` (3 x 3 x 2, shares of the short side), ``elastic`` (k x k x 2, px of the
+donor), ``fit`` (h, w) forces the patch's size in px.
 From a patch's pixel back to the donor's: fit, scale, rotation, mirror, then in the chord's frame bend and stretch, then
 thin plate and elastic.
 """
@@ -22,7 +23,7 @@ from torch.nn.functional import grid_sample
 
 from synth.bank import RIM_PX
 from synth.buckets import bucket
-from synth.centreline import Coordinates, bend_offset, half_length
+from synth.centreline import Coordinates, bend_offset, half_length, turn, with_branch
 from synth.records import Donor, Levels, Mask, Plan
 
 MOST_PX = RIM_PX / 2  # elastic and thin plate together never pull more than half of the rim in
@@ -53,21 +54,20 @@ def natural_size(plan: Plan, donor: Donor) -> tuple[int, int]:
     if any(bend):
         length = half_length(donor, stretch)
         reach = float(np.abs(bend_offset(np.linspace(-length, length, 33, dtype=np.float32), length, bend)).max())
+    if branch := plan.numbers.get("branch"):
+        reach += 2 * half_length(donor, 1) * branch[2] * abs(np.sin(branch[1]))
     points = [turn(along * stretch, across + move, donor.angle_rad) for move in (-reach, reach)]
     x, y = (np.concatenate(parts) for parts in zip(*points, strict=True))
     x, y = turn(-x if plan.mirrored else x, y, plan.angle_rad)
-    return max(3, int(2 * plan.scale * np.abs(y).max() + 0.5)), max(3, int(2 * plan.scale * np.abs(x).max() + 0.5))
+    top, bottom, left, right = donor.at_edge
+    half_h = height / 2 if top or bottom else float(np.abs(y).max())  # the crop's edge stays the patch's edge
+    half_w = width / 2 if left or right else float(np.abs(x).max())
+    return max(3, int(2 * plan.scale * half_h + 0.5)), max(3, int(2 * plan.scale * half_w + 0.5))
 
 
 def line_numbers(numbers: Mapping[str, Any]) -> tuple[float, tuple[float, float]]:
     bend = numbers.get("bend") or (0.0, 0.0)
     return float(numbers.get("stretch", 1.0)), (float(bend[0]), float(bend[1]))
-
-
-def turn(x: Any, y: Any, angle: float) -> tuple[Any, Any]:
-    """Rotate by ``angle`` from x towards y (clockwise on the screen)."""
-    cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
-    return x * cos - y * sin, x * sin + y * cos
 
 
 def source_coordinates(plan: Plan, donor: Donor) -> tuple[Coordinates, Coordinates]:
@@ -82,11 +82,15 @@ def source_coordinates(plan: Plan, donor: Donor) -> tuple[Coordinates, Coordinat
     if plan.mirrored:
         x = -x
     stretch, bend = line_numbers(plan.numbers)
-    if stretch != 1 or any(bend):
+    branch = plan.numbers.get("branch")
+    if stretch != 1 or any(bend) or branch:
         along, across = turn(x, y, -donor.angle_rad)
         if any(bend):
             across = across - bend_offset(along, half_length(donor, stretch), bend)
-        x, y = turn(along / np.float32(stretch), across, donor.angle_rad)
+        along = along / np.float32(stretch)
+        if branch:
+            along, across = with_branch(along, across, donor, (branch[0], branch[1], branch[2]))
+        x, y = turn(along, across, donor.angle_rad)
     shift = deformation(plan.numbers, donor)
     if shift is not None:
         shift = cv2.resize(shift, (width, height), interpolation=cv2.INTER_CUBIC)

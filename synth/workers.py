@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -17,7 +17,7 @@ from synth.threads import end_with_parent, single_thread
 _worker: tuple[Workshop, OpenHosts] | None = None
 
 
-def make_blocks(workshop: Workshop, n_blocks: int, workers: int) -> Iterator[Path]:
+def make_blocks(workshop: Workshop, n_blocks: int, workers: int) -> Generator[Path, None, None]:
     """Yield the folders of blocks 0, 1, ... ; close the iterator to stop early.
 
     workers: processes; 1 = this one. They start anew ("spawn") because a fork of a process with threads may hang.

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from synth.gates.form import elongation
-from synth.gates.limits import ENOUGH, Bounds, Limits
+from synth.gates.limits import ENOUGH, RANGED, Bounds, Limits
+from synth.gates.registry import grey_of
 from synth.gates.seam import boxiness, donor_seam
 from synth.gates.sight import contrast_of
 from synth.gates.space import Crop, Rows, describe, distances, donor_crop, likeness_rows
@@ -21,40 +22,43 @@ N_JITTER = 8  # copies of each real defect that stand in for more real ones
 def calibrate(donors: Sequence[Donor], hosts: Sequence[Host], embed: Embedder | None) -> Limits:
     """Take the limits from real defects of one class; without any, the defaults, all said to be uncalibrated.
 
-    From ``ENOUGH`` on: their 5..95 % widened by half; below: widened threefold and listed as uncalibrated. hosts: whose
-    part masks tell how much of a defect must lie on the part.
+    From ``ENOUGH`` on: their 5..95 %, widened the more the fewer they are; below: their ends widened up to threefold,
+    and listed as uncalibrated. hosts: whose part masks tell how much of a defect must lie on the part.
     """
     if not donors:
         return Limits()
     n = len(donors)
-    area = spread([float(donor.mask.sum()) for donor in donors], few=3.0, many=1.5)
-    aspect = spread([elongation(donor.mask) for donor in donors], few=2.5, many=1.5)
-    contrast = spread([_contrast(donor) for donor in donors], few=2.0, many=1.5)
+    area = spread([float(donor.mask.sum()) for donor in donors], few=3.0)
+    aspect = spread([elongation(donor.mask) for donor in donors], few=2.5)
+    contrast = spread([_contrast(donor) for donor in donors], few=2.0)
     seams = [donor_seam(donor) for donor in donors]
     rows = describe(crops := [donor_crop(donor) for donor in donors], embed)
     groups = [donor.group for donor in donors]
-    few = ("area", "aspect", "contrast", "seam", "near-duplicate", "realism") if n < ENOUGH else ()
+    few = RANGED if n < ENOUGH else RANGED[-2:] if len(set(groups)) < 2 else ()
     return Limits(
         on_part=0.98 if all(host.part.any() for host in hosts) else 0.0,
         area=(max(4.0, area[0] or 0.0), area[1]),
         aspect=(max(1.0, aspect[0] or 1.0), max(aspect[1] or 1.0, 1.5)),
         contrast=(max(LEAST_CONTRAST, contrast[0] or 0.0), contrast[1]),
-        seam=(None, max(0.12, max(seams) * (1.5 if n < ENOUGH else 1.2))),
+        seam=(None, max(0.12, max(seams) * (1.6 if n < ENOUGH else 1.35))),
         boxy=min(0.99, max(0.92, max(boxiness(donor.mask) for donor in donors) + 0.03)),
         near=_near_limit(likeness_rows(crops, embed), groups),
         realism=(None, _realism_limit(rows, crops, groups, embed)),
-        effective=max(2.0, 0.0),
         n_real=n,
         uncalibrated=few,
     )
 
 
-def spread(values: Sequence[float], *, few: float, many: float) -> Bounds:
-    """Return (low, high): from ``ENOUGH`` values on their 5..95 % by a factor ``many``, else their ends by ``few``."""
+def spread(values: Sequence[float], *, few: float) -> Bounds:
+    """Return (low, high): of ``ENOUGH`` values or more the 5..95 % by a factor 1 + 2.5 / sqrt(n), else the ends by few.
+
+    The ends of n values miss the ends of what they come from; on magnetic tiles this factor lets held-out ones pass.
+    """
     if len(values) < ENOUGH:
         return min(values) / few, max(values) * few
     low, high = np.quantile(values, [0.05, 0.95])
-    return float(low) / many, float(high) * many
+    factor = 1 + 2.5 / float(np.sqrt(len(values)))
+    return float(low) / factor, float(high) * factor
 
 
 def leave_one_out(between: Rows, groups: Sequence[str]) -> Rows:
@@ -83,20 +87,20 @@ def jitter(crop: Crop) -> list[Crop]:
 
 
 def _contrast(donor: Donor) -> float:
-    return contrast_of(np.abs(donor.residual).mean(axis=2), donor.mask)
+    return contrast_of(grey_of(np.abs(donor.residual)), donor.mask)
 
 
 def _near_limit(rows: Rows, groups: Sequence[str]) -> float:
     """Return the cosine above which two are the same: three quarters of the way from the nearest real pair to 1."""
     nearest = leave_one_out(1 - rows @ rows.T, groups)
-    return float(np.clip(1 - nearest.min() / 4, 0.95, 0.998)) if nearest.size else 0.98
+    return float(np.clip(1 - nearest.min() / 4, 0.985, 0.998)) if nearest.size else 0.985
 
 
 def _realism_limit(rows: Rows, crops: Sequence[Crop], groups: Sequence[str], embed: Embedder | None) -> float:
     """Return the distance to the nearest real one that real ones have among themselves; few: with jittered copies."""
     apart = leave_one_out(distances(rows, rows), groups)
     if len(crops) >= ENOUGH and apart.size:
-        return float(np.quantile(apart, 0.95)) * 1.15
+        return float(np.quantile(apart, 0.95)) * 1.3
     copies = describe([copy for crop in crops for copy in jitter(crop)], embed)
     moved = distances(copies, rows).min(axis=1)
     return 1.5 * max(float(moved.max()), float(apart.max()) if apart.size else 0.0)

@@ -8,6 +8,8 @@ Bounds = tuple[float | None, float | None]  # low, high; None = open
 
 ENOUGH = 5  # real examples from which a range is taken from their 5..95 %; below it is wider and said to be
 
+RANGED = ("area", "aspect", "contrast", "seam", "near-real", "realism")  # rules whose limits come from real examples
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -26,9 +28,9 @@ class Limits:
     elsewhere: float = 0.05
     seam: Bounds = (None, 0.9)
     boxy: float = 0.92
-    near: float = 0.98
+    near: float = 0.985
     realism: Bounds = (None, None)
     two_sample: float = 0.75
     effective: float = 2.0
     n_real: int = 0
-    uncalibrated: tuple[str, ...] = ("area", "aspect", "contrast", "seam", "near-duplicate", "realism")
+    uncalibrated: tuple[str, ...] = RANGED

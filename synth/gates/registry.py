@@ -11,9 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from synth.gates.limits import Limits
-from synth.records import Donor, Host, Image, Mask, Variant, Verdict
+from synth.records import Donor, Host, Image, Levels, Mask, Variant, Verdict
 
 MARGIN_PX = 24  # around the mask that the rules look at: more would only cost time
+
+
+def grey_of(picture: Image | Levels) -> npt.NDArray[np.float32]:
+    """Return (h, w) grey levels, as the eye weighs the channels."""
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.float32)
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,8 @@ class Case:
 
     @cached_property
     def change(self) -> npt.NDArray[np.float32]:
-        """Return |variant - host| (h, w), mean over the channels, grey levels."""
-        return np.asarray(cv2.absdiff(self.picture, self.ground).mean(axis=2, dtype=np.float32))
+        """Return |variant - host| (h, w), grey levels."""
+        return grey_of(cv2.absdiff(self.picture, self.ground))
 
 
 @dataclass(frozen=True)

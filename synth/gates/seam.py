@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from synth.gates.registry import Case, rule
+from synth.gates.registry import Case, grey_of, rule
 from synth.gates.sight import contrast_of
-from synth.records import Donor, Mask
+from synth.records import Donor, Image, Levels, Mask
 
 RING_PX = 2  # outwards from the outline
 LEAST_BOX_PX = 8  # a smaller box is no cut-out but a few pixels
@@ -38,7 +38,7 @@ def donor_seam(donor: Donor) -> float:
     ring, slopes = outline_ring(donor.mask), gradient(donor.picture)
     rim = ~cv2.dilate(donor.mask.view(np.uint8), np.ones((7, 7), np.uint8)).view(bool)
     host = float(slopes[rim].mean()) if rim.any() else float(gradient(donor.background)[ring].mean())
-    change = np.abs(donor.residual).mean(axis=2)
+    change = grey_of(np.abs(donor.residual))
     return sharpness(slopes[ring], host, contrast_of(change, donor.mask))
 
 
@@ -54,9 +54,9 @@ def outline_ring(mask: Mask) -> Mask:
     return np.asarray((wide - cv2.erode(seen, np.ones((3, 3), np.uint8))) > 0)
 
 
-def gradient(picture: npt.NDArray[np.generic]) -> Grey:
+def gradient(picture: Image | Levels) -> Grey:
     """Return (h, w): grey levels per pixel."""
-    grey = cv2.cvtColor(np.asarray(picture, np.float32), cv2.COLOR_RGB2GRAY)
+    grey = grey_of(picture)
     across = cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=1 / 8, borderType=cv2.BORDER_REPLICATE)
     down = cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=1 / 8, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(cv2.magnitude(across, down))

@@ -15,7 +15,7 @@ SEEN_LEVELS = 6.0  # a change outside of the mask that an annotator would have d
 
 @rule("contrast", reason="fainter or stronger than real ones", limits=lambda limits: limits.contrast)
 def case_contrast(case: Case) -> float:
-    """Return the median |variant - host| inside the mask, grey levels."""
+    """Return the strength of |variant - host| inside the mask, grey levels."""
     return contrast_of(case.change, case.mask)
 
 
@@ -33,5 +33,10 @@ def changed_elsewhere(case: Case) -> float:
 
 
 def contrast_of(change: npt.NDArray[np.float32], mask: Mask) -> float:
-    """Return the median of |change| (h, w) inside a mask; 0 for an empty one."""
-    return float(np.median(change[mask])) if mask.any() else 0.0
+    """Return the 80 % quantile of |change| (h, w) inside a mask; 0 for an empty one.
+
+    Not the median: annotators draw around a thin crack what a computed mask leaves out, which would halve it.
+    """
+    inside = change[mask]
+    at = int(0.8 * (inside.size - 1))
+    return float(np.partition(inside, at)[at]) if inside.size else 0.0

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from synth.gates.form import elongation
-from synth.gates.seam import gradient, outline_ring
+from synth.gates.registry import grey_of
+from synth.gates.seam import gradient
 from synth.records import Donor, Embedder, Host, Image, Mask, Variant
 
 Rows = npt.NDArray[np.float32]  # (n, d)
@@ -58,22 +58,26 @@ def describe(crops: Sequence[Crop], embed: Embedder | None) -> Rows:
 
 
 def count_looks(crop: Crop) -> npt.NDArray[np.float32]:
-    """Return (12,) figures of a defect against its own rim, each scaled so that 1 is a difference one sees."""
-    grey = cv2.cvtColor(crop.picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    slopes, ring = gradient(crop.picture), outline_ring(crop.mask)
-    rim = ~(crop.mask | ring)
-    rim = rim if rim.sum() >= 8 else ~crop.mask if not crop.mask.all() else crop.mask
-    inside = grey[crop.mask]
-    level, tint = float(np.median(grey[rim])), crop.picture[crop.mask].mean(axis=0) - crop.picture[rim].mean(axis=0)
+    """Return (14,) figures of a crop against its own rim, each scaled so that 1 is a difference one sees.
+
+    Of the mask only the box is used: annotators and computed masks draw outlines differently, which is no difference
+    between defects.
+    """
+    grey, slopes = grey_of(crop.picture), gradient(crop.picture)
+    rim = np.ones(grey.shape, bool)
+    rim[3:-3, 3:-3] = False
+    level = float(np.median(grey[rim]))
+    off = np.abs(grey - level)
+    strongest = off >= np.quantile(off, 0.95)
+    tint = crop.picture[strongest].mean(axis=0) - crop.picture[rim].mean(axis=0)
+    height, width = grey.shape
     looks = [
-        *((np.quantile(inside, [0.1, 0.5, 0.9]) - level) / 16),
-        float(inside.std()) / 8,
+        *((np.quantile(grey, [0.01, 0.1, 0.5, 0.9, 0.99]) - level) / 16),
         float(grey[rim].std()) / 8,
-        float(slopes[crop.mask].mean()) / 6,
-        float(slopes[ring].mean()) / 6,
+        *(np.quantile(slopes, [0.5, 0.9, 0.98]) / 8),
         float(slopes[rim].mean()) / 6,
-        np.log(crop.mask.sum()) / 0.7,
-        np.log(elongation(crop.mask)) / 0.4,
+        np.log(height * width) / 1.4,
+        abs(np.log(height / width)) / 0.8,
         float(tint[0] - tint[1]) / 12,
         float(tint[1] - tint[2]) / 12,
     ]

@@ -38,9 +38,10 @@ class Fibre:
     def draw(self, rng: np.random.Generator, size: tuple[int, int], ground: Levels) -> dict[str, Any]:
         """Draw the control points of the curl, in pixels of the patch."""
         length = rng.uniform(*self.length) * short_side(size)
-        steps = 9
+        steps = 14
         curl = rng.uniform(*self.curl)
-        bends = rng.normal(rng.choice([-1, 1]) * 0.5 * curl, curl, steps) / steps
+        bends = rng.normal(rng.choice([-1, 1]) * 0.5 * curl, 1.6 * curl, steps) / steps
+        bends = np.convolve(bends, [0.25, 0.5, 0.25], "same")  # a thread bends, it does not break
         headings = rng.uniform(-np.pi, np.pi) + np.cumsum(bends)
         moves = np.stack([np.sin(headings), np.cos(headings)], axis=1) * length / steps
         lift = rng.uniform(*self.lift_px)

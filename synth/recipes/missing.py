@@ -62,8 +62,8 @@ class Missing:
         radius, contrast, seed = numbers["radius_px"], numbers["contrast"], numbers["seed"]
         inside = polygon_inside_px(shape, np.asarray(numbers["corners"], np.float32))
         ragged = numbers["rough"] * min(radius, 16.0)
-        inside += np.float32(0.5 * ragged) * noise_field(seed, shape, grade="mottle", zoom=max(0.5, radius / 40))
-        covered = smoothstep(inside, -0.7, 0.7)
+        inside += np.float32(0.5 * ragged) * noise_field(seed, shape, grade="mottle", zoom=max(1.4, radius / 20))
+        covered = smoothstep(inside, -0.9, 0.9)
         rocky = noise_field(seed + 1, shape, zoom=max(0.3, radius / 60))
         rocky = rocky + 0.5 * noise_field(seed + 2, shape, grade="mottle")
         drop = max(1.5, 0.12 * radius)

@@ -67,11 +67,11 @@ class Pit:
             at = (y - window[0].start, x - window[1].start)
             inside = inside_px((local[0], local[1]), at, outline, rough_px=numbers["rough"] * min(radius, 6.0))
             wall = max(1.0, 0.5 * radius)
-            covered = smoothstep(inside, -0.8, 0.8) * (0.4 + 0.6 * smoothstep(inside, 0, wall))
+            covered = smoothstep(inside, -0.8, 0.8) * (0.7 + 0.3 * smoothstep(inside, 0, wall))
             dark[window] = np.maximum(dark[window], covered * min(1.0, 0.5 + radius / 4))
             height[window] = np.minimum(height[window], -1.5 * wall * smoothstep(inside, -1.4, wall))
         contrast = numbers["contrast"]
         walls = np.clip(shade(height, numbers["light_rad"]), -0.8, 0.8) * numbers["relief"]
-        fine = 1 + 0.15 * noise_field(numbers["seed"], shape, grade="grain")
+        fine = 1 + 0.12 * noise_field(numbers["seed"], shape, grade="mottle", zoom=1.5)
         change = contrast * dark * fine + abs(contrast) * np.where(walls > 0, 0.9, 0.5) * walls
         return to_patch(ground, add(ground, np.asarray(change, np.float32), mean_level(ground)), contrast)

@@ -60,7 +60,8 @@ class Printing:
         inside = inside_px(shape, ((shape[0] - 1) / 2, (shape[1] - 1) / 2), outline, rough_px=0)
         dots = noise_field(numbers["seed"], shape, grade="mottle", zoom=1.6)
         edge = np.float32(max(0.8, 0.4 * outline["radius_px"] / np.sqrt(outline["elongation"])))
-        inside += np.float32(numbers["specks"]) * edge * np.clip(dots, -1.5, 1.5)
+        speckled = inside + np.float32(numbers["specks"]) * edge * np.clip(dots, -1.5, 1.5)
+        inside = np.maximum(speckled, inside - edge)  # the core stays, however speckled the edge
         covered = smoothstep(inside, -0.8, 0.8)
         if numbers["form"] == "smear":
             covered = covered * _bristles(shape, outline["turn_rad"], numbers["seed"] + 1, inside, edge)

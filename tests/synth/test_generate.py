@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,13 +14,13 @@ import pytest
 
 from synth import generate as story
 from synth.errors import SynthError
-from synth.files import encode_mask, read_image, read_mask
+from synth.files import encode_mask, hold, read_image, read_mask
 from synth.generate import Summary, generate
 from synth.labels_file import read_labels
 from synth.output.rle import decode_rle
 from synth.publish import ACCEPTED, REJECTED, decide, read_decisions, read_decisions_file
 from synth.replay import replay
-from synth.stocking import GenerateRequest
+from synth.stocking import GenerateRequest, stock_up
 from tests.synth.sets import write_set
 
 COUNT = 6
@@ -35,7 +34,7 @@ def request(folder: Path, out: Path, **more: object) -> GenerateRequest:
 
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file of a set but run.json, which names the folder and the worker count."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "run.json")
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in ("run.json", "lock"))
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
@@ -142,7 +141,7 @@ def test_killed_and_rerun_makes_the_same_bytes(
     assert not list((out / ".synth").glob("blocks-*"))
 
 
-def test_the_same_again_is_the_same_set_and_another_is_refused(copy: Path, plates: Path, tmp_path: Path) -> None:
+def test_the_same_again_is_the_same_set_and_another_is_refused(plates: Path, tmp_path: Path) -> None:
     out = tmp_path / "again"
     generate(request(plates, out))
     stamp = (out / "records.jsonl").stat().st_mtime_ns
@@ -158,7 +157,7 @@ def test_a_folder_of_others_is_left_alone(plates: Path, tmp_path: Path) -> None:
         generate(request(plates, tmp_path))
     with pytest.raises(SynthError, match="--out is not a folder"):
         generate(request(plates, tmp_path / "mine.txt"))
-    assert os.listdir(tmp_path) == ["mine.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
 def test_replay_is_byte_equal_and_sees_what_changed(copy: Path) -> None:
@@ -227,10 +226,10 @@ def test_a_broken_host_is_counted_and_a_broken_mask_ends_the_run(tmp_path: Path)
     summary = generate(request(labels.parent, tmp_path / "set", gated=False, count=30))
     assert dict(summary.funnel)["unplaced: the host cannot be used"] > 0
     (tmp_path / "data" / "bad1_mask.png").write_bytes(b"no mask")
-    with pytest.raises(SynthError, match="bad1_mask.png"):
+    with pytest.raises(SynthError, match=r"bad1_mask\.png"):
         generate(request(labels.parent, tmp_path / "other"))
     (tmp_path / "data" / "bad1_mask.png").write_bytes(encode_mask(np.ones((40, 40), bool)))
-    with pytest.raises(SynthError, match="bad1_mask.png"):
+    with pytest.raises(SynthError, match=r"bad1_mask\.png"):
         generate(request(labels.parent, tmp_path / "other"))
 
 
@@ -266,3 +265,22 @@ def test_progress_counts_images(plates: Path, tmp_path: Path) -> None:
     generate(request(plates, tmp_path / "set", gated=False, count=40, most_proposals=96), advance=seen.append)
     assert sum(seen) == 40
     assert story.BLOCK == 32
+
+
+def test_two_at_once_are_kept_apart(copy: Path, plates: Path) -> None:
+    with hold(copy / ".synth"), pytest.raises(SynthError, match="another process is writing there"):
+        generate(request(plates, copy))
+    with hold(copy / ".synth"), pytest.raises(SynthError, match="another process is writing there"):
+        decide(copy, {})
+
+
+def test_a_row_without_mask_or_box_is_not_guessed_where_others_have_one(tmp_path: Path) -> None:
+    labels = write_set(tmp_path / "data")
+    text = labels.read_text().replace("bad1_mask.png", "")
+    labels.write_text(text)
+    stocked = stock_up(request(labels.parent, tmp_path / "set"))
+    assert {Path(donor.path).name for donor in stocked.stock.donors.values()} == {"bad0.png", "bad2.png"}
+    assert "1 rows without mask or box are not used" in stocked.notes
+    labels.write_text(text.replace("bad0_mask.png", "").replace("bad2_mask.png", ""))
+    with pytest.raises(SynthError, match="no mask or box, and nothing stands out"):
+        stock_up(request(labels.parent, tmp_path / "set"))

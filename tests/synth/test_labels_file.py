@@ -17,8 +17,13 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_rows_become_examples(tmp_path: Path) -> None:
-    path = write(tmp_path, "path,label,mask,part,group,x0,y0,x1,y1,extra\n"
-                           "a.png,crack,m/a.png,p/a.png,lot1,,,,,x\nb.png,crack,,,,1,2,3,4,\nc.png,,,,,,,,,\n")  # fmt: skip
+    lines = (
+        "path,label,mask,part,group,x0,y0,x1,y1,extra",
+        "a.png,crack,m/a.png,p/a.png,lot1,,,,,x",
+        "b.png,crack,,,,1,2,3,4,",
+        "c.png,,,,,,,,,",
+    )
+    path = write(tmp_path, "\n".join(lines))
     table = read_labels(path, tmp_path / "images")
     first, second = examples_of(table, "crack")
     assert (first.path, first.mask, first.group, first.box) == (

@@ -50,6 +50,13 @@ def test_a_defect_with_a_direction_keeps_it(name: str) -> None:
     assert all("bend" in look["numbers"] for look in draws(name, 3))
 
 
+def test_branches_only_where_asked_for() -> None:
+    donor = donor_of(stained(surface(SHAPE), MASKS["crack"], -60), MASKS["crack"])
+    looks = [draw_look(proposal_rng(1, n), donor, mode="gradient", branching=0.5) for n in range(60)]
+    assert 20 < sum("branch" in look["numbers"] for look in looks) < 40
+    assert not any("branch" in look["numbers"] for look in draws("crack", 60))
+
+
 def test_a_round_defect_turns_freely_and_one_at_the_edge_never() -> None:
     assert np.std([look["angle_rad"] for look in draws("pit")]) > 1
     assert {look["angle_rad"] for look in draws("corner")} == {0.0}

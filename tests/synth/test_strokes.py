@@ -31,6 +31,14 @@ def test_lines_may_leave_the_patch() -> None:
     assert paint((8, 8), resample([[-9, -9], [20, 20]], smooth=False), 2.0, 1.0).max() == pytest.approx(1.0)
 
 
+def test_a_smooth_line_goes_through_its_points() -> None:
+    control = np.array([[0.0, 0.0], [5.0, 10.0], [0.0, 20.0], [-5.0, 30.0]])
+    curve = resample(control, smooth=True)
+    for point in control:
+        assert np.hypot(*(curve - point).T).min() < 0.3
+    assert np.hypot(*np.diff(curve, axis=0).T).max() < 1.0
+
+
 def test_normals_are_upright() -> None:
     turned = normals(resample([[0, 0], [0, 10]], smooth=False))
     assert np.allclose(turned, [[1.0, 0.0]] * len(turned))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -76,6 +77,22 @@ def test_a_long_defect_lengthens_and_keeps_its_width(crack: Donor, stretch: floa
     assert width_of(warped.mask) == pytest.approx(width_of(crack.mask), rel=0.1)
 
 
+def test_a_branch_leaves_the_line_with_the_same_width(crack: Donor) -> None:
+    plain, branched = (
+        warp_donors([plan_of(crack, numbers=numbers)], [crack])[0].mask
+        for numbers in ({"stretch": 1.001}, {"stretch": 1.001, "branch": [0.3, 0.7, 0.4]})
+    )
+    assert branched.sum() == pytest.approx(plain.sum() * 1.4, rel=0.1)
+    n, _ = cv2.connectedComponents(branched.astype(np.uint8))
+    assert n == 2  # ground and one defect
+    pixels = np.argwhere(branched) - (np.array(branched.shape) - 1) / 2  # off the trunk: the branch's tip
+    aside = pixels @ np.array([np.cos(crack.angle_rad), -np.sin(crack.angle_rad)])
+    length = np.hypot(70, 90)
+    assert np.abs(aside).max() == pytest.approx(0.4 * length * np.sin(0.7), rel=0.15)
+    assert not branched[0].any()
+    assert not branched[-1].any()
+
+
 def test_deformations_move_the_outline_but_not_to_the_patchs_edge(pit: Donor) -> None:
     rng = np.random.default_rng(1)
     numbers = {"thin_plate": rng.normal(0, 0.05, (3, 3, 2)).tolist(), "elastic": rng.normal(0, 1.5, (6, 6, 2)).tolist()}
@@ -108,6 +125,15 @@ def test_a_donor_at_the_edge_stays_at_the_edge() -> None:
     elastic = np.random.default_rng(1).normal(0, 1.5, (6, 6, 2)).tolist()
     (warped,) = warp_donors([plan_of(donor, numbers={"elastic": elastic})], [donor])
     assert warped.mask[0].sum() > 20
+
+
+def test_a_branching_crack_from_the_edge_starts_at_the_edge() -> None:
+    mask = streak(SHAPE, (0, 60), (110, 80))
+    donor = donor_of(stained(surface(SHAPE), mask, -60), mask, "crack")
+    plan = plan_of(donor, numbers={"branch": [0.4, 0.8, 0.4], "bend": [0.1, 0.0]})
+    (warped,) = warp_donors([plan], [donor])
+    assert warped.mask.shape[0] == donor.mask.shape[0]
+    assert warped.mask[0].any()
 
 
 def test_any_company_gives_the_same(pit: Donor, crack: Donor) -> None:

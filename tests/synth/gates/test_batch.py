@@ -64,7 +64,7 @@ def test_other_kinds_are_not_realistic_and_the_same_kind_is(embed) -> None:  # t
     assert np.mean([all(one.ok for one in each) for each in pits]) >= 0.6
     if embed is None:  # this embedder is too small to know a bright line from a dark hole
         fibres = batch.judge([draw("fibre", seed, host(seed)) for seed in range(30, 50)], ["g"] * 20)
-        assert np.mean([each[-1].rule == "realism" and not each[-1].ok for each in fibres]) >= 0.8
+        assert np.mean([each[-1].rule == "realism" and not each[-1].ok for each in fibres]) >= 0.6
 
 
 def test_one_real_example_falls_back_to_jittered_copies() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import doctest
 from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 
-from synth.gates import Funnel, Limits, calibrate, judge, rules
+from synth.gates import Funnel, Limits, calibrate, funnel, judge, rules
 from synth.gates.form import elongation
 from synth.gates.seam import boxiness
 from synth.records import Variant, Verdict
@@ -154,13 +155,21 @@ def test_few_real_ones_widen_and_are_said_to_be_uncalibrated() -> None:
     assert "area" in Limits().uncalibrated
 
 
+def test_one_group_cannot_tell_how_far_real_ones_lie_apart() -> None:
+    assert calibrate([replace(one, group="a") for one in STAINS], [HOST], None).uncalibrated == ("near-real", "realism")
+
+
+def test_the_funnels_example() -> None:
+    assert doctest.testmod(funnel).failed == 0
+
+
 def test_funnel_counts_the_first_rule_broken() -> None:
-    funnel = Funnel()
-    assert funnel.count(judge(draw("stain", 1, HOST, at=(60, 0)), HALF, None, LIMITS)) is False
-    assert funnel.count([Verdict("area", True, 9.0, (4.0, None), "")]) is True
-    rows = {name: (n_in, lost, kept) for name, n_in, lost, kept in funnel.rows()}
+    counts = Funnel()
+    assert counts.count(judge(draw("stain", 1, HOST, at=(60, 0)), HALF, None, LIMITS)) is False
+    assert counts.count([Verdict("area", True, 9.0, (4.0, None), "")]) is True
+    rows = {name: (n_in, lost, kept) for name, n_in, lost, kept in counts.rows()}
     assert rows["visible"] == (2, 0, 2)
     assert rows["on-part"] == (2, 1, 1)
     assert rows["realism"] == (1, 0, 1)
-    assert funnel.n_kept == 1
-    assert funnel.table().splitlines()[0].split() == ["rule", "in", "rejected", "kept"]
+    assert counts.n_kept == 1
+    assert counts.table().splitlines()[0].split() == ["rule", "in", "rejected", "kept"]

@@ -19,7 +19,7 @@ def test_a_mask_that_begins_set_begins_with_no_zeros() -> None:
 
 
 def test_as_pycocotools_packs_it() -> None:
-    """Runs of 100 zeros, 3 ones, ...: 100 = 0b11_00100 -> "T3"; the fourth run is packed as the difference to the second."""
+    """100 = 0b11_00100 is "T3"; from the fourth run on, the difference to the run two before is packed."""
     flat = np.repeat([False, True, False, True, False], [100, 3, 5, 90, 2])
     assert encode_rle(flat.reshape((20, 10), order="F"))["counts"] == "T335g2M"
 
