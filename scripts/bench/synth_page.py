@@ -18,7 +18,7 @@ def render_page(cells: Sequence[dict[str, Any]], args: argparse.Namespace) -> st
     wanted = len(args.k) * args.draws
     lines = [
         "# Variants, measured", "", "Made by", "",
-        f"    python scripts/bench_synth.py --data {args.data} --work {args.work} --out {args.out} "
+        "    python scripts/bench_synth.py --data ../shared/data --work build/synth --out docs/synthesis_measured.md "
         f"--k {' '.join(map(str, args.k))} --draws {args.draws} --count {args.count}", "",
         f"{len(cells)} cells (class x k x draw) of {', '.join(sorted({one['name'] for one in cells}))}; asked for were",
         f"{wanted} for each class. k real images of one class, all other classes in full;",
