@@ -12,7 +12,19 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "seeds", "progress", "tensors", "journal", "ids"),
     ("config", "records", "requirements"),
-    ("uncertainty", "novelty", "density", "duplicates", "vectors", "nearest", "projection", "coverage", "proof"),
+    (
+        "uncertainty",
+        "novelty",
+        "density",
+        "duplicates",
+        "vectors",
+        "nearest",
+        "projection",
+        "coverage",
+        "proof",
+        "promotion",
+        "augment",
+    ),  # fmt: skip
     ("strategies", "reasons", "gaps"),
     ("workspace", "images"),
     ("catalog", "sources", "labels", "embedding", "index", "training", "predictions"),

@@ -11,6 +11,7 @@ import typer
 
 from activesel.cli.options import AsJson, Settings, WorkspaceDir, open_workspace
 from activesel.cli.show import show_json, show_pairs, show_table, tell
+from activesel.cli.synth_prove import prove
 
 if TYPE_CHECKING:
     from activesel.config import Config
@@ -100,6 +101,9 @@ def synth(
         return
     summary = synthesise(request, config, embed=embed and gate)
     show_json({**vars(summary), "sheet": summary.folder / "sheet.html"}) if as_json else _show(summary)
+
+
+app.command("prove")(prove)
 
 
 @app.command("replay")

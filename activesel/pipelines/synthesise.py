@@ -69,7 +69,10 @@ class EmbedPictures:
         forward = ForwardPass(backbone, size)
         rows = [np.empty((0, backbone.dim), np.float32)]
         for start in range(0, len(pictures), size):
-            pixels = [resize(np.ascontiguousarray(one), backbone.preprocess) for one in pictures[start : start + size]]
+            pixels = [
+                resize(np.require(one, requirements=("C", "W")), backbone.preprocess)
+                for one in pictures[start : start + size]
+            ]
             padding = size - len(pixels)
             pixels += [torch.zeros_like(pixels[0])] * padding  # a full batch always: the same picture, the same bits
             found = np.asarray(forward(torch.stack(pixels)), np.float32)

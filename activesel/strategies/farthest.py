@@ -44,8 +44,9 @@ def pick_unsure_and_far(
     Greedy k-center whose distances are multiplied by u ** trust * density ** density_power. u is 1 - margin of the
     probabilities at ``temperature``, 1 without a model; density the share of the pool within about ``bandwidth``
     (mean of exp(-|x - y|^2 / bandwidth)), so that a freak image does not come before a whole group of unknown ones.
-    Distance keeps a batch diverse and away from what is labelled; the exponents were chosen on other sets than those
-    that docs/label_efficiency.md judges them by.
+    Distance keeps a batch diverse and away from what is labelled. The exponents were chosen on other seeds than
+    docs/label_efficiency.md reports; near them little changes, and what else was tried is no better
+    (docs/default_variants.md).
     """
     unsure = np.maximum(tempered_margin(pool, temperature), LEAST_WEIGHT)
     density = sample_density(pool.vectors, bandwidth, rng, pool.device, pool.reference)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from activesel.errors import DataError
-from activesel.records import FloatArray, IntArray
+from activesel.records import BoolArray, FloatArray, IntArray
 from activesel.seeds import derive_rng
 from activesel.tensors import Rows
 
@@ -53,7 +53,7 @@ class _Examples:
     """Labelled rows in the coordinates of the fit: centred, scaled to one mean variance, rotated into their own span.
 
     rows: (m, r) float64, r <= min(m, d). basis: (r, d): vector -> coordinates is (vector - mean) @ basis.T.
-    classes: (m,) 0..p-1, positions in present. present: (p,) the class indices that have an example.
+    classes: (m,) 0..p-1, positions in present. present: (p,) the class indices that have an example. weights: (m,).
     """
 
     rows: npt.NDArray[np.float64]
@@ -61,10 +61,17 @@ class _Examples:
     mean: npt.NDArray[np.float64]
     classes: IntArray
     present: IntArray
+    weights: npt.NDArray[np.float64]
 
 
 def fit_head(
-    vectors: FloatArray, classes: IntArray, n_classes: int, *, seed: int = 0, strength: float | None = None
+    vectors: FloatArray,
+    classes: IntArray,
+    n_classes: int,
+    *,
+    seed: int = 0,
+    strength: float | None = None,
+    weights: FloatArray | None = None,
 ) -> LinearHead:
     """Fit a class-balanced logistic regression on (m, d) unit rows with classes (m,), and calibrate it.
 
@@ -72,12 +79,14 @@ def fit_head(
     arXiv:1706.04599); a class with one example is always trained on, never held out. Without two examples in two
     classes nothing can be held out: the temperature is then 2. With one class alone its probability is 1 everywhere.
     strength: fixed instead of tuned, above 0, and the temperature 2 with it: no folds, a tenth of the time.
+    weights: (m,) above 0, each example's share of its own class; classes stay balanced whatever they are, and the sum
+    of all weights says how many examples the regularisation is held against. None = 1 each.
 
     Raises:
-        DataError: no example, counts that differ, or a class index outside 0..n_classes-1.
+        DataError: no example, counts that differ, a class index outside 0..n_classes-1, a weight that is not above 0.
     """
     _check_examples(vectors, classes, n_classes)
-    examples = _prepare(vectors, classes)
+    examples = _prepare(vectors, classes, _check_weights(weights, len(classes)))
     if len(examples.present) == 1:
         return _head_of_one_class(int(examples.present[0]), n_classes, vectors.shape[1])
     if strength is not None:
@@ -95,14 +104,14 @@ def fit_committee(
     instead of a posterior). All share the strength and temperature of the head fitted on everything.
     """
     _check_examples(vectors, classes, n_classes)
-    examples = _prepare(vectors, classes)
+    examples = _prepare(vectors, classes, np.ones(len(classes)))
     if len(examples.present) == 1:
         return [_head_of_one_class(int(examples.present[0]), n_classes, vectors.shape[1])] * n_members
     strength, temperature = _tune(examples, derive_rng(seed, "head-folds"))
     heads = []
     for member in range(n_members):
         rows = _resample(examples.classes, derive_rng(seed, "committee", member))
-        drawn = _Examples(examples.rows[rows], examples.basis, examples.mean, examples.classes[rows], examples.present)
+        drawn = replace(examples, rows=examples.rows[rows], classes=examples.classes[rows])
         heads.append(_fit(drawn, n_classes, strength, temperature))
     return heads
 
@@ -122,7 +131,17 @@ def _check_examples(vectors: FloatArray, classes: IntArray, n_classes: int) -> N
                         expected=f"0..{n_classes - 1}")  # fmt: skip
 
 
-def _prepare(vectors: FloatArray, classes: IntArray) -> _Examples:
+def _check_weights(weights: FloatArray | None, n: int) -> npt.NDArray[np.float64]:
+    if weights is None:
+        return np.ones(n)
+    found = np.asarray(weights, np.float64)
+    if found.shape != (n,) or not (np.isfinite(found) & (found > 0)).all():
+        raise DataError("not the weights of these examples", found=f"{found.shape}, {found.min(initial=1):g} at least",
+                        expected=f"{n} numbers above 0")  # fmt: skip
+    return found
+
+
+def _prepare(vectors: FloatArray, classes: IntArray, weights: npt.NDArray[np.float64]) -> _Examples:
     """Centre and scale as a whole (not per dimension: measured worse), then rotate.
 
     The rotation changes nothing in a fit with an L2 penalty, and 100 examples of 1,280 dimensions need 100.
@@ -137,11 +156,11 @@ def _prepare(vectors: FloatArray, classes: IntArray) -> _Examples:
         basis = np.linalg.svd(centred, full_matrices=False)[2]
     basis = basis * scale
     present, positions = np.unique(classes, return_inverse=True)
-    return _Examples(centred @ basis.T, basis, mean, positions, present)
+    return _Examples(centred @ basis.T, basis, mean, positions, present, weights)
 
 
 def _fit(examples: _Examples, n_classes: int, strength: float, temperature: float) -> LinearHead:
-    weight, bias = _regress(examples.rows, examples.classes, len(examples.present), strength)
+    weight, bias = _regress(examples, np.ones(len(examples.rows), bool), strength)
     weight = weight @ examples.basis
     full_weight = np.zeros((n_classes, weight.shape[1]), np.float32)
     full_bias = np.full(n_classes, -np.inf, np.float32)
@@ -151,14 +170,15 @@ def _fit(examples: _Examples, n_classes: int, strength: float, temperature: floa
 
 
 def _regress(
-    rows: npt.NDArray[np.float64], classes: IntArray, n_present: int, strength: float
+    examples: _Examples, taken: BoolArray, strength: float
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Minimise strength * sum of balanced log-losses + |weight|^2 / 2 -> weight (p, r), bias (p,)."""
+    """Minimise strength * sum of balanced log-losses + |weight|^2 / 2 over some rows -> weight (p, r), bias (p,)."""
     from scipy.optimize import minimize
     from threadpoolctl import threadpool_limits
 
+    rows, classes, n_present = examples.rows[taken], examples.classes[taken], len(examples.present)
     n, width = rows.shape
-    share = strength * _balance(classes, n_present)[classes]
+    share = strength * _balance(classes, examples.weights[taken], n_present)
     target = np.zeros((n, n_present))
     target[np.arange(n), classes] = 1
 
@@ -211,11 +231,10 @@ def _deal_folds(classes: IntArray, rng: np.random.Generator) -> IntArray | None:
 
 def _hold_out(examples: _Examples, folds: IntArray, strength: float) -> tuple[npt.NDArray[np.float64], IntArray]:
     """Return the logits (q, p) of every held-out row by the head that has not seen it, and the true classes (q,)."""
-    n_present = len(examples.present)
     logits, truth = [], []
     for fold in range(folds.max() + 1):
         train, test = (folds != fold) & (folds > -2), folds == fold
-        weight, bias = _regress(examples.rows[train], examples.classes[train], n_present, strength)
+        weight, bias = _regress(examples, train, strength)
         logits.append(examples.rows[test] @ weight.T + bias)
         truth.append(examples.classes[test])
     return np.concatenate(logits), np.concatenate(truth)
@@ -251,10 +270,10 @@ def _resample(classes: IntArray, rng: np.random.Generator) -> IntArray:
     return np.concatenate(drawn)
 
 
-def _balance(classes: IntArray, n_present: int) -> npt.NDArray[np.float64]:
-    """Return each class's weight: equal sums per class, mean 1 over the rows."""
-    counts = np.bincount(classes, minlength=n_present)
-    return np.asarray(len(classes) / (n_present * np.maximum(counts, 1)))
+def _balance(classes: IntArray, weights: npt.NDArray[np.float64], n_present: int) -> npt.NDArray[np.float64]:
+    """Return each row's weight (m,): equal sums per class; all of them sum to what the given weights do."""
+    sums = np.bincount(classes, weights, minlength=n_present)[classes]
+    return np.asarray(weights * weights.sum() / (n_present * sums))
 
 
 def _log_softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

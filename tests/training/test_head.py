@@ -32,7 +32,7 @@ def test_same_optimum_as_scikit_learn(n: int, d: int) -> None:
     from sklearn.linear_model import LogisticRegression
 
     vectors, classes = blobs(n, d, 3)
-    examples = head_module._prepare(vectors, classes)
+    examples = head_module._prepare(vectors, classes, np.ones(len(classes)))
     ours = head_module._fit(examples, 3, 0.1, temperature=1.0)
     scale = 1 / np.sqrt(np.mean((vectors - vectors.mean(axis=0)) ** 2))
     scaled = (vectors - vectors.mean(axis=0)) * scale
@@ -177,3 +177,37 @@ def test_a_fixed_strength_is_not_tuned() -> None:
     assert np.linalg.norm(weak.weight) < np.linalg.norm(strong.weight)
     other_seed = fit_head(vectors, classes, 2, seed=5, strength=1.0)
     np.testing.assert_array_equal(other_seed.weight, strong.weight)
+
+
+def test_a_weight_counts_as_so_many_examples_of_the_class() -> None:
+    """Weight 3 on a row is the row three times, up to the scale that the fit takes from all rows."""
+    vectors, classes = blobs(40, 60, 3, seed=1)
+    mean = vectors.mean(axis=0)
+    often = np.concatenate([np.arange(40), [5, 5]])
+    weights = np.ones(40)
+    weights[5] = 3
+    once, thrice = (
+        head_module._Examples(
+            (vectors[rows] - mean).astype(float), np.eye(60), mean, classes[rows], np.arange(3), given
+        )
+        for rows, given in ((np.arange(40), weights), (often, np.ones(42)))
+    )
+    ours, theirs = head_module._fit(once, 3, 1.0, 1.0), head_module._fit(thrice, 3, 1.0, 1.0)
+    assert ours.probabilities(vectors) == pytest.approx(theirs.probabilities(vectors), abs=1e-3)
+    plain = head_module._fit(head_module._prepare(vectors, classes, np.ones(40)), 3, 1.0, 1.0)
+    assert np.abs(plain.probabilities(vectors) - ours.probabilities(vectors)).max() > 1e-2
+
+
+def test_weights_keep_the_classes_balanced() -> None:
+    classes, weights = np.array([0, 0, 1, 1, 1]), np.array([1.0, 3.0, 2.0, 1.0, 1.0])
+    rows = head_module._balance(classes, weights, 2)
+    assert rows.sum() == pytest.approx(8)
+    assert rows[:2] == pytest.approx([1.0, 3.0])
+    assert rows[2:] == pytest.approx([2.0, 1.0, 1.0])
+
+
+@pytest.mark.parametrize("weights", [np.ones(3), np.array([1.0, 0, 1, 1]), np.array([1.0, np.nan, 1, 1])])
+def test_weights_that_are_none_are_refused(weights: npt.NDArray[np.float64]) -> None:
+    vectors, _ = blobs(4, 3, 2)
+    with pytest.raises(DataError, match="weights"):
+        fit_head(vectors, np.array([0, 1, 0, 1]), 2, weights=weights)

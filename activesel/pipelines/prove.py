@@ -1,0 +1,235 @@
+"""The story of `activesel synth prove`: folds of the real images, variants from each training side, one verdict.
+
+Test images are real, always; no group is on both sides, nor an image made from one. Only what is promoted is shipped.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from activesel.errors import DataError, UsageError
+from activesel.pipelines.foldsets import Workroom, make_copies, make_variants
+from activesel.pipelines.realset import FileEmbedder, RealSet, read_real
+from activesel.pipelines.synthesise import GenerateRequest, synthesise, translate
+from activesel.progress import show_progress
+from activesel.promotion import LEAST_GROUPS, MOST_FALL, Bound, Worth, average_precision, bound_difference, judge_worth
+from activesel.records import FloatArray, IntArray
+from activesel.seeds import derive_rng, derive_seed
+from activesel.training.mixture import choose_share, deal_folds, score_with
+from activesel.workspace import Workspace, create_workspace, write_atomic, write_json
+from synth.generate import request_from_json
+from synth.labels_file import read_labels
+from synth.publish import RECORDS, RUN, STATE, read_run
+from synth.record import read_lines
+
+REAL, COPIES, VARIANTS = "real images alone", "standard augmentation", "variants"
+FOLDS, REPEATS, FOLD_COUNT = 5, 2, 100
+PROOF, WEIGHTS = "proof.json", "weights.csv"
+_SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ProveRequest:
+    """What to prove. synthesis: the set's own request; its ``out`` is the set's folder, there already or not.
+
+    repeats: of the folds. fold_count: variants for each fold at most. most_fall: of another class's average precision.
+    embed: judge realism and copies by the backbone, as for the set itself.
+    """
+
+    synthesis: GenerateRequest
+    repeats: int = REPEATS
+    folds: int = FOLDS
+    fold_count: int = FOLD_COUNT
+    most_fall: float = MOST_FALL
+    embed: bool = True
+
+
+@dataclass(frozen=True)
+class Proof:
+    """worth: the verdict. precision: arm -> average precision of the class, the mean over repeats. gains: rival ->
+    bound. others: other class -> bound against real images alone. shares: of the class's weight, chosen fold by fold.
+    """
+
+    folder: Path
+    label: str
+    worth: Worth
+    n_images: int
+    n_groups: int
+    precision: Mapping[str, float]
+    gains: Mapping[str, Bound]
+    others: Mapping[str, Bound]
+    shares: tuple[float, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def share(self) -> float:
+        """Of the class's weight that made images have; real ones keep the rest."""
+        return float(np.mean(self.shares)) if self.shares else 0.0
+
+
+def request_of_set(folder: Path) -> GenerateRequest | None:
+    """Return what a finished set was made from, None where the folder holds none.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    if not (folder / STATE / RUN).exists():
+        return None
+    with translate():
+        return replace(request_from_json(read_run(folder)["request"]), out=folder)
+
+
+def prove(request: ProveRequest, workspace: Workspace | None, overrides: tuple[str, ...] = ()) -> Proof:
+    """Hold the variants against real images alone and standard augmentation, and write the verdict to the set's folder.
+
+    workspace: where the real images' vectors are, None = one made in the set's folder. Promoted: the set is made where
+    it is not there yet, and weights.csv goes with it. Equal inputs and seed give an equal verdict.
+
+    Raises:
+        DataError: labels or images are wrong. UsageError: numbers that mean nothing. LockedError: another command is
+            writing there.
+    """
+    _check(request)
+    asked, folder = request.synthesis, request.synthesis.out / STATE / "proof"
+    with translate():
+        table = read_labels(asked.labels, asked.images, group_column=asked.group_column)
+    if asked.label not in table.n_by_class:
+        raise DataError("no real image shows this class, so nothing can be proved", where=str(asked.labels),
+                        found=", ".join(table.n_by_class), expected=repr(asked.label))  # fmt: skip
+    home = workspace or create_workspace(folder, overrides)
+    with home.lock("synth prove"):
+        real = read_real(home, table, asked.label)
+        room = Workroom(folder, home.config, FileEmbedder(home), request.embed)
+        proof = _run(request, room, real)
+        if proof.worth.is_promoted and request_of_set(asked.out) is None:
+            synthesise(asked, home.config, embed=request.embed)
+        if proof.worth.is_promoted and not _count_made(asked.out):
+            raise DataError("not one variant of the whole set passed the rules, so nothing is shipped",
+                            where=str(asked.out), hint="see the funnel: activesel synth")  # fmt: skip
+        _ship(proof, request)
+    return proof
+
+
+def _check(request: ProveRequest) -> None:
+    for name, value, low in (("repeats", request.repeats, 1), ("folds", request.folds, 2),
+                             ("fold-count", request.fold_count, 1)):  # fmt: skip
+        if value < low:
+            raise UsageError(f"--{name} is too small", found=str(value), expected=f"{low} or more")
+    if not 0 <= request.most_fall < 1:
+        raise UsageError("--most-fall is no loss of average precision", found=str(request.most_fall), expected="0 to 1")
+
+
+def _run(request: ProveRequest, room: Workroom, real: RealSet) -> Proof:
+    label, truth = request.synthesis.label, real.labelled
+    number = real.number_of(label)
+    is_own = truth.classes == number
+    n_groups = len(np.unique(truth.groups[is_own]))
+    if n_groups < LEAST_GROUPS:
+        worth = judge_worth({}, {}, n_groups, most_fall=request.most_fall)
+        return Proof(request.synthesis.out, label, worth, int(is_own.sum()), n_groups, {}, {}, {}, (), real.notes)
+    scores, shares = _hold_out(request, room, real)
+    rng = derive_rng(request.synthesis.seed, "proof", "bootstrap")
+    gains = {
+        rival: bound_difference([one[:, number] for one in scores[VARIANTS]], [one[:, number] for one in scores[rival]],
+                                is_own, truth.groups, rng)
+        for rival in (REAL, COPIES)
+    }  # fmt: skip
+    others = {
+        name: bound_difference([one[:, c] for one in scores[VARIANTS]], [one[:, c] for one in scores[REAL]],
+                               truth.classes == c, truth.groups, rng)
+        for c, name in enumerate(real.names) if c != number
+    }  # fmt: skip
+    precision = {
+        arm: float(np.mean([average_precision(one[:, number], is_own)[0] for one in found]))
+        for arm, found in scores.items()
+    }
+    worth = judge_worth(gains, others, n_groups, most_fall=request.most_fall)
+    return Proof(request.synthesis.out, label, worth, int(is_own.sum()), n_groups, precision, gains, others,
+                 tuple(shares), real.notes)  # fmt: skip
+
+
+def _hold_out(request: ProveRequest, room: Workroom, real: RealSet) -> tuple[dict[str, list[FloatArray]], list[float]]:
+    """Return arm -> (n, c) held-out probabilities of each repeat, and the variants' share in each fold."""
+    truth, seed = real.labelled, request.synthesis.seed
+    scores: dict[str, list[FloatArray]] = {REAL: [], COPIES: [], VARIANTS: []}
+    shares = []
+    with show_progress("prove", request.repeats * request.folds) as advance:
+        for repeat in range(request.repeats):
+            folds = deal_folds(truth.classes, truth.groups, request.folds, derive_rng(seed, "proof", "folds", repeat))
+            filled = {arm: np.zeros((len(truth.classes), truth.n_classes)) for arm in scores}
+            for fold in range(request.folds):
+                held = np.flatnonzero(folds == fold)
+                if len(held):
+                    found, share = _score_fold(request, room, real, held, derive_seed(seed, "proof", repeat, fold))
+                    shares.append(share)
+                    for arm, values in found.items():
+                        filled[arm][held] = values
+                advance(1)
+            for arm, values in filled.items():
+                scores[arm].append(values)
+    return scores, shares
+
+
+def _score_fold(
+    request: ProveRequest, room: Workroom, real: RealSet, held: IntArray, seed: int
+) -> tuple[dict[str, FloatArray], float]:
+    """Return arm -> (t, c) probabilities of the images held out, and the variants' share."""
+    rest = np.setdiff1d(np.arange(len(real.paths)), held)
+    train, test = real.labelled.take(rest), real.labelled.vectors[held]
+    asked = request.synthesis
+    count = min(asked.count, request.fold_count)
+    made = {
+        COPIES: make_copies(room, real, rest, asked.label, count, asked.seed),
+        VARIANTS: make_variants(room, real, rest, replace(asked, count=count)),
+    }
+    found, shares = {REAL: score_with(train, None, 0.0, test)}, {}
+    for arm, images in made.items():
+        shares[arm] = choose_share(train, images, seed=seed)[0]
+        found[arm] = score_with(train, images, shares[arm], test) if shares[arm] > 0 else found[REAL]
+    return found, shares[VARIANTS]
+
+
+def _ship(proof: Proof, request: ProveRequest) -> None:
+    """Write the verdict, and the weights of what is promoted; those of an earlier proof do not stay."""
+    weights = proof.folder / WEIGHTS
+    if proof.worth.is_promoted:
+        write_atomic(weights, _weigh(proof))
+    else:
+        weights.unlink(missing_ok=True)
+    write_json(proof.folder / PROOF, {**as_json(proof), "asked": {
+        "seed": request.synthesis.seed, "count": request.synthesis.count, "repeats": request.repeats,
+        "folds": request.folds, "fold_count": request.fold_count, "most_fall": request.most_fall}})  # fmt: skip
+
+
+def as_json(proof: Proof) -> dict[str, Any]:
+    """Return the proof as JSON values. real_share_floor: of the class's weight, or of its places in each batch."""
+    bounds = {name: {key: asdict(one) for key, one in found.items()}
+              for name, found in (("gains", proof.gains), ("others", proof.others))}  # fmt: skip
+    return {"schema_version": _SCHEMA_VERSION, "class": proof.label, "promoted": proof.worth.is_promoted,
+            "verdict": proof.worth.outcome, "reason": proof.worth.reason, "groups_needed": proof.worth.needed,
+            "n_images": proof.n_images, "n_groups": proof.n_groups, "average_precision": dict(proof.precision),
+            **bounds, "shares": list(proof.shares), "real_share_floor": 1 - proof.share,
+            "weights": WEIGHTS if proof.worth.is_promoted else None, "notes": list(proof.notes)}  # fmt: skip
+
+
+def _count_made(folder: Path) -> int:
+    return len(read_lines(folder / RECORDS))
+
+
+def _weigh(proof: Proof) -> str:
+    """Return weights.csv: a made image's weight where a real one of any class weighs 1, before classes are balanced."""
+    with (proof.folder / "labels.csv").open(encoding="utf8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    each = proof.share / (1 - proof.share) * proof.n_images / max(1, len(rows))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["path", "label", "weight"])
+    writer.writerows([row["path"], row["label"], f"{each:.6g}"] for row in rows)
+    return text.getvalue()

@@ -1,0 +1,201 @@
+"""What variants are worth beside k real images of a class, and what others' are: docs/synthesis_measured.md.
+
+    python scripts/bench_synth.py --data ../shared/data --work build/synth --out docs/synthesis_measured.md
+
+One cell = class x k x draw; finished cells and vectors are kept in --work, so that a killed run goes on, and --most
+stops after so many new ones. Every arm has the same real images, test images and vectors; made images weigh 25 % of
+the class. The near-duplicate groups are halved into a pool and a test half anew for every draw.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from bench.synth_page import render_page
+from bench.synth_rivals import cut_and_paste, perlin_anomaly
+
+from activesel.pipelines.foldsets import Workroom, make_copies, make_variants
+from activesel.pipelines.realset import FileEmbedder, RealSet, read_real
+from activesel.pipelines.synthesise import GenerateRequest
+from activesel.promotion import LEAST_GROUPS, average_precision, bound_difference, judge_worth
+from activesel.seeds import derive_rng, derive_seed
+from activesel.training.mixture import UNTESTED_SHARE, Labelled, Made, choose_share, deal_folds, score_with
+from activesel.workspace import create_workspace, write_json
+from synth.bank import build_bank
+from synth.files import encode_image, read_image
+from synth.labels_file import read_labels
+
+SETS = {"magnetic_tile": ("neardup_group", "free")}
+REAL, COPIES, PASTED, PERLIN = "k real alone", "+ standard augmentation", "+ cut-paste", "+ Perlin (DRAEM)"
+UNFILTERED, FILTERED, TUNED, PROVED = "ours, unfiltered", "ours, filtered", "ours, share tuned", "ours, proved"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """name: data set. draw: of the split and of the k real images."""
+
+    name: str
+    label: str
+    k: int
+    draw: int
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of magnetic_tile")
+    parser.add_argument("--work", type=Path, required=True, help="vectors, variants and finished cells")
+    parser.add_argument("--out", type=Path, required=True, help="Markdown file to write")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--classes", nargs="+", help="else every class but the good one")
+    parser.add_argument("--k", nargs="+", type=int, default=[3], help="real images of the class")
+    parser.add_argument("--draws", type=int, default=2)
+    parser.add_argument("--count", type=int, default=60, help="made images of every arm")
+    parser.add_argument("--most", type=int, help="new cells in this run; the page is written from those there are")
+    args = parser.parse_args()
+    done, left = [], args.most
+    for cell, real, room in plan_cells(args):
+        path = args.work / "cells" / f"{cell.name}-{cell.label}-{cell.k}-{cell.draw}-{args.count}.json"
+        if not path.exists() and (left is None or left > 0):
+            write_json(path, {**vars(cell), "count": args.count, **run_cell(cell, real, room, args.count)})
+            left = None if left is None else left - 1
+        if path.exists():
+            done.append(json.loads(path.read_text(encoding="utf8")))
+            args.out.write_text(render_page(done, args), encoding="utf8")
+
+
+def plan_cells(args: argparse.Namespace) -> Iterator[tuple[Cell, RealSet, Workroom]]:
+    """Yield cells, draw by draw, so that a run cut short has all classes."""
+    for name in args.sets:
+        column, good = SETS[name]
+        home = create_workspace(args.work / f"{name}-workspace")
+        table = read_labels(args.data / name / "labels.csv", group_column=column)
+        with home.lock("bench_synth"):
+            real = read_real(home, table, "")
+            room = Workroom(args.work / name, home.config, FileEmbedder(home))
+            classes = args.classes or [label for label in real.names if label != good]
+            for draw, k, label in product(range(args.draws), args.k, classes):
+                yield Cell(name, label, k, draw), real, room
+
+
+def run_cell(cell: Cell, real: RealSet, room: Workroom, count: int) -> dict[str, Any]:
+    """Return arm -> figures; images per processor-second of making; what the proof said."""
+    rng = derive_rng(cell.draw, "bench-synth", cell.name, cell.label)
+    number, good = real.number_of(cell.label), real.number_of(SETS[cell.name][1])
+    truth = real.labelled
+    halves = deal_folds(truth.classes, truth.groups, 2, rng)
+    side, test = np.flatnonzero(halves == 0), truth.take(np.flatnonzero(halves == 1))
+    side = keep_k(truth, side, number, cell.k, rng)
+    train = truth.take(side)
+    made, speeds = make_all(cell, real, room, side, count)
+    scores = {REAL: score_with(train, None, 0.0, test.vectors)}
+    scores |= {arm: score_with(train, images, UNTESTED_SHARE, test.vectors) for arm, images in made.items()}
+    share, tried = choose_share(train, made[FILTERED], seed=cell.draw)
+    scores[TUNED] = score_with(train, made[FILTERED], share, test.vectors)
+    worth = prove_inside(train, made, number, cell.draw)
+    scores[PROVED] = scores[FILTERED] if worth.is_promoted else scores[REAL]
+    arms = {arm: measure(values, test, number, good) for arm, values in scores.items()}
+    return {"arms": arms, "images_per_s": speeds, "proof": worth.outcome, "share": share, "inner": len(tried) > 0,
+            "n_test": int((test.classes == number).sum()), "n_kept": len(made[FILTERED].vectors)}  # fmt: skip
+
+
+def keep_k(truth: Labelled, side: np.ndarray, number: int, k: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the side's rows with k of the class left, of different groups as far as there are so many."""
+    own = rng.permutation(side[truth.classes[side] == number])
+    first = np.sort(np.unique(truth.groups[own], return_index=True)[1])
+    order = np.concatenate([own[first], np.delete(own, first)])
+    return np.sort(np.concatenate([side[truth.classes[side] != number], order[:k]]))
+
+
+def make_all(
+    cell: Cell, real: RealSet, room: Workroom, side: np.ndarray, count: int
+) -> tuple[dict[str, Made], dict[str, float]]:
+    """Make every arm's images from the training side alone, and time it: processor seconds, files written."""
+    seed = derive_seed(cell.draw, "bench-synth", cell.label, cell.k) % 2**31
+    request = GenerateRequest(Path(), cell.label, Path(), count=count, seed=seed, good=SETS[cell.name][1])
+    makers: dict[str, Callable[[], Made]] = {
+        COPIES: lambda: make_copies(room, real, side, cell.label, count, seed),
+        PASTED: lambda: make_rivals(PASTED, cell, real, room, side, count),
+        PERLIN: lambda: make_rivals(PERLIN, cell, real, room, side, count),
+        UNFILTERED: lambda: make_variants(room, real, side, replace(request, gated=False)),
+        FILTERED: lambda: make_variants(room, real, side, request),
+    }
+    made, speeds = {}, {}
+    for arm, make in makers.items():
+        spent = room.embed_files.seconds
+        started = time.process_time()
+        made[arm] = make()
+        seconds = time.process_time() - started - (room.embed_files.seconds - spent)
+        speeds[arm] = len(made[arm].vectors) / max(seconds, 1e-9)
+    return made, speeds
+
+
+def make_rivals(arm: str, cell: Cell, real: RealSet, room: Workroom, side: np.ndarray, count: int) -> Made:
+    """Paste real defects, or Perlin anomalies, into good images of the side."""
+    number, good = real.number_of(cell.label), real.number_of(SETS[cell.name][1])
+    truth, rng = real.labelled, derive_rng(cell.draw, arm, cell.label, cell.k)
+    hosts = side[truth.classes[side] == good]
+    own = {real.paths[row]: int(truth.groups[row]) for row in side[truth.classes[side] == number]}
+    examples = [one for one in real.table.examples if one.path in own]
+    donors = build_bank(examples, read_image, label=cell.label) if arm == PASTED else []
+    key = hashlib.sha256(f"{arm} {vars(cell)} {count}".encode()).hexdigest()[:16]
+    folder = room.folder / f"rival-{key}"
+    folder.mkdir(parents=True, exist_ok=True)
+    paths, sources = [], []
+    for i in range(count):
+        row, other = (int(one) for one in rng.choice(hosts, 2))
+        host = read_image(Path(real.paths[row]))
+        if arm == PASTED:
+            donor = donors[int(rng.integers(len(donors)))]
+            picture, origin = cut_and_paste(donor, host, rng), own[donor.path]
+        else:
+            picture, origin = perlin_anomaly(host, read_image(Path(real.paths[other])), rng), int(truth.groups[other])
+        paths.append(folder / f"{i:04d}.jpg")
+        paths[-1].write_bytes(encode_image(picture, ".jpg"))
+        sources.append((origin, int(truth.groups[row])))
+    return Made(room.embed_files(paths, folder), number, np.array(sources))
+
+
+def prove_inside(train: Labelled, made: dict[str, Made], number: int, seed: int) -> Any:
+    """Decide on the k real images alone, as `activesel synth prove` does, but with variants filtered by their sources
+    instead of made anew for each inner fold."""
+    own = train.classes == number
+    n_groups = len(np.unique(train.groups[own]))
+    if n_groups < LEAST_GROUPS:
+        return judge_worth({}, {}, n_groups)
+    folds = deal_folds(train.classes, train.groups, LEAST_GROUPS, derive_rng(seed, "bench-proof"))
+    found = {arm: np.zeros((len(own), train.n_classes)) for arm in (REAL, COPIES, FILTERED)}
+    for fold in range(LEAST_GROUPS):
+        held, rest = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        for arm, scores in found.items():
+            images = made[arm].without(train.groups[held]) if arm in made else None
+            scores[held] = score_with(train.take(rest), images, UNTESTED_SHARE, train.vectors[held])
+    rng = derive_rng(seed, "bench-bootstrap")
+    gains = {arm: bound_difference([found[FILTERED][:, number]], [found[arm][:, number]], own, train.groups, rng)
+             for arm in (REAL, COPIES)}  # fmt: skip
+    others = {str(c): bound_difference([found[FILTERED][:, c]], [found[REAL][:, c]], train.classes == c, train.groups,
+                                       rng) for c in np.unique(train.classes) if c != number}  # fmt: skip
+    return judge_worth(gains, others, n_groups)
+
+
+def measure(scores: np.ndarray, test: Labelled, number: int, good: int) -> dict[str, float]:
+    """Return the class's average precision, its recall where 1 % of good images are rejected, and macro-F1."""
+    from sklearn.metrics import f1_score
+
+    own = test.classes == number
+    threshold = np.quantile(scores[test.classes == good, number], 0.99)
+    return {"ap": float(average_precision(scores[:, number], own)[0]),
+            "recall": float((scores[own, number] > threshold).mean()),
+            "f1": float(f1_score(test.classes, scores.argmax(axis=1), average="macro"))}  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
