@@ -24,7 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "proof",
         "promotion",
         "augment",
-    ),  # fmt: skip
+    ),
     ("strategies", "reasons", "gaps"),
     ("workspace", "images"),
     ("catalog", "sources", "labels", "embedding", "index", "training", "predictions"),
