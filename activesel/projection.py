@@ -48,16 +48,17 @@ def apply_directions(vectors: FloatArray, directions: npt.NDArray[np.float32]) -
     """
     n, d = vectors.shape
     reduced = np.empty((n, directions.shape[1]), dtype=np.float16)
-    # Blocks are filled up with zeros: a shorter matrix may be multiplied in another order, and round differently.
-    block = np.zeros((BLOCK_ROWS, d), dtype=np.float32)
+    # In float64: some processors' kernels sum rows at the end of a tile in another order than the rest, which shows in
+    # float16 where the sums are float32. And blocks are filled up with zeros, so that all have one shape.
+    block, exact = np.zeros((BLOCK_ROWS, d), dtype=np.float64), directions.astype(np.float64)
     for start in range(0, n, BLOCK_ROWS):
         part = vectors[start : start + BLOCK_ROWS]
         block[: len(part)] = part
         block[len(part) :] = 0
-        reduced[start : start + len(part)] = _unit(block @ directions)[: len(part)]
+        reduced[start : start + len(part)] = _unit(block @ exact)[: len(part)]
     return reduced
 
 
-def _unit(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _unit(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     norm = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.where(norm > 0, norm, 1), dtype=np.float32)
+    return np.asarray(rows / np.where(norm > 0, norm, 1))

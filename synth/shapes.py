@@ -44,13 +44,16 @@ def inside_px(
     turn, stretch = outline["turn_rad"], float(np.sqrt(outline["elongation"]))
     along = (x * np.float32(np.cos(turn)) + y * np.float32(np.sin(turn))) / np.float32(stretch)
     across = (y * np.float32(np.cos(turn)) - x * np.float32(np.sin(turn))) * np.float32(stretch)
-    distance, angle = cv2.cartToPolar(along, across)
+    # Not cv2.cartToPolar: its last bit depends on where in memory a row begins, and renders must repeat to the byte.
+    distance, angle = np.sqrt(along * along + across * across), np.arctan2(across, along)
     around = np.linspace(0, 2 * np.pi, TURN_STEPS, endpoint=False)
     edge = np.ones(TURN_STEPS)
     for k, wave, phase in zip(HARMONICS, outline["waves"], outline["phases_rad"], strict=True):
         edge += wave * np.cos(k * around + phase)
     edge = (np.maximum(edge, 0.45) * outline["radius_px"]).astype(np.float32)
-    field = edge[(angle * np.float32(TURN_STEPS / (2 * np.pi))).astype(np.intp) % TURN_STEPS] - distance
+    field = (
+        edge[(angle * np.float32(TURN_STEPS / (2 * np.pi))).astype(np.intp) % TURN_STEPS] - distance
+    )  # a negative angle counts from the end
     field *= 1 / np.float32(stretch)  # the short axis is where a pixel counts full
     if rough_px > 0.15:  # less nobody sees
         fine = noise_field(outline["seed"], shape, grade="mottle", zoom=1.3)

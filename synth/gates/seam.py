@@ -59,7 +59,8 @@ def gradient(picture: Image | Levels) -> Grey:
     grey = grey_of(picture)
     across = cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=1 / 8, borderType=cv2.BORDER_REPLICATE)
     down = cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=1 / 8, borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(cv2.magnitude(across, down))
+    # Not cv2.magnitude: its last bit depends on where in memory a row begins, and sets must repeat to the byte.
+    return np.asarray(np.sqrt(across * across + down * down))
 
 
 def boxiness(mask: Mask) -> float:
