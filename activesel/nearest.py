@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from activesel.records import FloatArray, IntArray
-from activesel.tensors import ROUGH_ERROR, Rows, multiply_roughly
+from activesel.tensors import Rows, rough_error, rough_type
 
 BLOCK_ROWS = 16384
 BLOCK_ANCHORS = 2048
@@ -26,7 +26,7 @@ def find_nearest(
     """Return each row's largest cosine to an anchor row and that anchor's position in ``anchors``: (n,), (n,).
 
     vectors: (n, d) unit rows. An anchor's nearest anchor is itself. Ties go to the earlier anchor. Without anchors the
-    cosine is -1 and the position -1. Time O(n a d), most of it in bfloat16; memory O(n).
+    cosine is -1 and the position -1. Time O(n a d), on a CPU most of it in bfloat16; memory O(n).
     """
     n = len(vectors)
     similarity, position = np.full(n, -1.0, dtype=np.float32), np.full(n, -1, dtype=np.int32)
@@ -34,7 +34,8 @@ def find_nearest(
         return similarity, position
     rows = Rows(vectors, device)
     known = rows.exact(anchors)
-    find = partial(_search_exactly, known=known) if len(anchors) <= EXACT_UP_TO else _Search(known).find
+    exactly = len(anchors) <= EXACT_UP_TO or rows.device.type != "cpu"
+    find = partial(_search_exactly, known=known) if exactly else _Search(known).find
     for block in rows.blocks(BLOCK_ROWS):
         near, where = find(rows.exact(block))
         similarity[block], position[block] = near.cpu().numpy(), where.cpu().numpy()
@@ -78,9 +79,10 @@ class _Search:
         self._order = _split_evenly(known)
         self._anchors = known[self._order]
         missing = -len(known) % GROUP
-        rough = self._anchors.bfloat16()
+        self._type = rough_type(known.device)
+        rough = self._anchors.to(self._type)
         self._rough = torch.cat((rough, rough[-1:].expand(missing, -1)))
-        self._products = torch.empty((STEP_ANCHORS, STEP_ROWS), dtype=torch.bfloat16, device=known.device)
+        self._products = torch.empty((STEP_ANCHORS, STEP_ROWS), dtype=self._type, device=known.device)
 
     def find(self, block: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(r, d) float32 rows -> the largest cosine (r,) and the anchor's position (r,); the first of equal ones."""
@@ -102,21 +104,21 @@ class _Search:
 
     def _hopeful(self, block: torch.Tensor) -> torch.Tensor:
         """Return which groups can hold each row's nearest, (groups, r) bool."""
-        maxima = torch.cat([self._group_maxima(rows) for rows in torch.split(block.bfloat16(), STEP_ROWS)], dim=1)
-        # Two rough products that are both off by ROUGH_ERROR, in opposite directions.
-        least = maxima.amax(dim=0) - 2.0 * ROUGH_ERROR
+        maxima = torch.cat([self._group_maxima(rows) for rows in torch.split(block.to(self._type), STEP_ROWS)], dim=1)
+        # Two rough products that are both off as far as they can be, in opposite directions.
+        least = maxima.amax(dim=0) - 2.0 * rough_error(self._type)
         return (maxima >= least) | (least <= 0.0)  # a row that is near to nothing looks everywhere
 
     def _group_maxima(self, rows: torch.Tensor) -> torch.Tensor:
         """Return each row's largest rough product with each group, (groups, r) float32, where it is not negative."""
-        maxima = []
+        maxima, as_bits = [], torch.int32 if self._type == torch.float32 else torch.int16
         for anchors in torch.split(self._rough, STEP_ANCHORS):
             products = self._products[: len(anchors), : len(rows)]
-            multiply_roughly(anchors, rows.T, out=products)
+            torch.mm(anchors, rows.T, out=products)
             # Numbers that are not negative are ordered as their bits are, and integers compare ten times as fast; a
             # maximum that is negative comes out wrong, but negative.
-            bits = products.view(torch.int16).view(-1, GROUP, len(rows)).amax(dim=1)
-            maxima.append(bits.view(torch.bfloat16).float())
+            bits = products.view(as_bits).view(-1, GROUP, len(rows)).amax(dim=1)
+            maxima.append(bits.view(self._type).float())
         return torch.cat(maxima)
 
 

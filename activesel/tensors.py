@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 BLOCK_ROWS = 16384
 RELEASE_BLOCKS = 64
-# Of a product of unit rows in bfloat16: three roundings (both factors, result) to 8 bits, 2**-9 each, and some reserve.
-ROUGH_ERROR = 0.0065
 
 
 def to_tensor(values: npt.NDArray[Any]) -> torch.Tensor:
@@ -55,22 +53,31 @@ def cpu_multiplies_bfloat16() -> bool:
     return any(getattr(torch.cpu, question, lambda: False)() for question in questions)
 
 
-def multiply_roughly(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
-    """Return the product of two bfloat16 matrices in bfloat16, off by ``ROUGH_ERROR`` at most where rows are units.
+def rough_type(device: torch.device) -> torch.dtype:
+    """Return the type whose products are the quickest that a device has, good enough for bounds: float16 on a GPU, on a
+    CPU bfloat16, three times as fast as float32, or float32 where the processor lacks it."""
+    import torch
 
-    Computed in float32, and rounded, on a processor that cannot multiply bfloat16.
+    if device.type != "cpu":
+        return torch.float16
+    return torch.bfloat16 if cpu_multiplies_bfloat16() else torch.float32
+
+
+def rough_error(dtype: torch.dtype) -> float:
+    """Return how far a product of unit rows, its factors and its result rounded to ``dtype``, may be off.
+
+    At worst all components of both factors err alike, by half of the last bit: 2**-8 of each product twice and 2**-9
+    of the result in bfloat16, 2**-11 twice and 2**-12 in float16, with some reserve for the sum. Dense rows of many
+    components, whose errors cancel, stay far below.
     """
     import torch
 
-    if left.device.type != "cpu" or cpu_multiplies_bfloat16():
-        return torch.mm(left, right, out=out) if out is not None else left @ right
-    product = left.float() @ right.float()
-    return out.copy_(product) if out is not None else product.bfloat16()
+    return {torch.bfloat16: 0.0099, torch.float16: 0.0015, torch.float32: 1e-5}[dtype]
 
 
 class Rows:
     """The vectors of a pool where the arithmetic happens: in place on the CPU (a memory map stays on disk), uploaded
-    once to a GPU. Handed out as float32 for exact work and as bfloat16 for bounds.
+    once to a GPU. Handed out as float32 for exact work and roughly for bounds.
 
     vectors: (n, d) float16 or float32, an array or a tensor.
     """
@@ -101,9 +108,8 @@ class Rows:
         return self._take(rows).float()
 
     def rough(self, rows: slice | npt.NDArray[np.integer[Any]] | torch.Tensor) -> torch.Tensor:
-        """Return some rows as (r, d) bfloat16, 8 bits of mantissa: products 3 times as fast where the
-        processor has them (``multiply_roughly``), off by 0.004."""
-        return self._take(rows).bfloat16()
+        """Return some rows as (r, d) in ``rough_type``, never changed in place."""
+        return self._take(rows).to(rough_type(self.device))
 
     def blocks(self, step: int = BLOCK_ROWS) -> Iterator[slice]:
         """Yield slices that cover all rows; a memory map's pages are given back every few blocks."""

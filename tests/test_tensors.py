@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from activesel import tensors
-from activesel.tensors import ROUGH_ERROR, Rows, multiply_roughly
+from activesel.tensors import Rows, rough_error, rough_type
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
@@ -21,45 +21,33 @@ def test_rows_by_slice_and_by_number_agree(rng: np.random.Generator, dtype: type
     assert (len(rows), rows.d) == (50, 8)
 
 
-def test_rough_rows_are_near(rng: np.random.Generator) -> None:
+def test_rough_rows_are_near(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tensors, "cpu_multiplies_bfloat16", lambda: True)
     vectors = rng.normal(size=(50, 8)).astype(np.float16)
     rough = Rows(vectors).rough(slice(0, 50))
     assert rough.dtype == torch.bfloat16
     np.testing.assert_allclose(rough.float().numpy(), vectors, rtol=2**-8)
 
 
-@pytest.mark.parametrize("native", [True, False])
-@pytest.mark.parametrize("into", [True, False])
-def test_rough_products_are_within_their_error(
-    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, native: bool, into: bool
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_the_error_of_a_rough_product_holds_for_every_shape_of_row(
+    rng: np.random.Generator, dtype: torch.dtype
 ) -> None:
-    """By the processor's own bfloat16 and by way of float32: the same type, and no farther off than promised."""
-    monkeypatch.setattr(tensors, "cpu_multiplies_bfloat16", lambda: native)
-    rows = torch.nn.functional.normalize(torch.from_numpy(rng.normal(size=(40, 16))).float())
-    rough = rows.bfloat16()
-    out = torch.empty((40, 40), dtype=torch.bfloat16) if into else None
-    product = multiply_roughly(rough, rough.T, out=out)
-    assert product.dtype == torch.bfloat16
-    assert out is None or torch.equal(product, out)
-    assert float((product.float() - rows @ rows.T).abs().max()) <= ROUGH_ERROR
-    assert torch.equal(multiply_roughly(rough, torch.zeros_like(rough.T)), torch.zeros(40, 40).bfloat16())
+    """Dense rows, and rows of few components of like size, where roundings add up instead of cancelling."""
+    for n_parts in (1, 2, 4, 64):
+        values = np.zeros((200, 64), np.float32)
+        values[:, :n_parts] = rng.uniform(0.9, 1.1, (200, n_parts))
+        rows = torch.nn.functional.normalize(torch.from_numpy(values))
+        rough = (rows.to(dtype).float() @ rows.to(dtype).float().T).to(dtype).float()
+        assert float((rough - rows @ rows.T).abs().max()) <= rough_error(dtype)
 
 
-def test_a_processor_without_bfloat16_never_multiplies_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("native", [True, False])
+def test_a_processor_without_bfloat16_never_multiplies_it(monkeypatch: pytest.MonkeyPatch, native: bool) -> None:
     """torch would do it a number at a time: minutes instead of seconds."""
-    monkeypatch.setattr(tensors, "cpu_multiplies_bfloat16", lambda: False)
-    seen: list[torch.dtype] = []
-
-    class Watched(torch.Tensor):
-        @classmethod
-        def __torch_function__(cls, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
-            if "matmul" in function.__name__ or function.__name__ == "mm":
-                seen.append(args[0].dtype)
-            return super().__torch_function__(function, types, args, kwargs)
-
-    one = torch.eye(3).bfloat16().as_subclass(Watched)
-    multiply_roughly(one, one)
-    assert seen == [torch.float32]
+    monkeypatch.setattr(tensors, "cpu_multiplies_bfloat16", lambda: native)
+    assert rough_type(torch.device("cpu")) == (torch.bfloat16 if native else torch.float32)
+    assert rough_type(torch.device("cuda")) == torch.float16
 
 
 def test_a_read_only_memory_map_is_taken_as_it_is(tmp_path: Path) -> None:

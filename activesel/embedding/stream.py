@@ -54,14 +54,15 @@ class Lanes:
 
 
 def plan_lanes(device_type: str) -> Lanes:
-    """Two on a GPU: one decodes while the other computes. On a CPU one per core, each computing alone.
+    """Three on a GPU: two decode while one computes; what the CPU then computes is resizing, an image per decoding
+    thread. On a CPU one per core, each computing alone.
 
     Threads that share one batch wait for each other after every layer; when another program takes one of their cores
     all of them stand still (measured in docs/embedding.md). Lanes never wait for each other.
     """
     cores = count_cores()
     if device_type == "cuda":
-        return Lanes(2, cores)
+        return Lanes(3, 1)
     number = min(cores, _MOST_LANES)
     return Lanes(number, cores // number)
 

@@ -10,7 +10,7 @@ from activesel.index.codes import Floats, inner_products
 from activesel.index.workers import run_on_all_cores
 from activesel.records import IntArray
 from activesel.seeds import derive_rng
-from activesel.tensors import Rows, multiply_roughly
+from activesel.tensors import Rows, rough_type
 
 ROWS_PER_LIST = 400
 MOST_LISTS = 16384  # assigning costs n times this many products
@@ -60,8 +60,8 @@ class Lists:
         return np.take_along_axis(near, order, 1), np.take_along_axis(products, order, 1)
 
     def _score(self, queries: Floats) -> torch.Tensor:
-        """Return what falls with the distance, (q, l and some) bfloat16: enough to tell near lists from far ones."""
-        return multiply_roughly(_with_columns(queries, np.ones((2, len(queries)), np.float32)), self._rough.T)
+        """Return what falls with the distance, (q, l and some) rough numbers: enough to tell near lists from far."""
+        return _with_columns(queries, np.ones((2, len(queries)), np.float32)) @ self._rough.T
 
     def _assign(self, rows: Floats) -> npt.NDArray[np.int32]:
         lists = np.empty(len(rows), np.int32)
@@ -79,7 +79,7 @@ class Lists:
         # The norm in two columns: one bfloat16 has 8 bits, two have 16.
         high = torch.from_numpy(-self._half_norms).bfloat16().float().numpy()
         rough = _with_columns(self.centroids, np.stack([high, -self._half_norms - high]))
-        far_away = torch.zeros((-len(rough) % GROUPED, rough.shape[1]), dtype=torch.bfloat16)
+        far_away = torch.zeros((-len(rough) % GROUPED, rough.shape[1]), dtype=rough.dtype)
         far_away[:, -2] = -torch.inf
         self._rough = torch.cat([rough, far_away])
 
@@ -125,7 +125,7 @@ def _average(rows: Floats, lists: IntArray, before: Floats) -> Floats:
 
 
 def _find_largest(values: torch.Tensor, m: int) -> npt.NDArray[np.int64]:
-    """Return the columns of the m largest of each line of (q, c) bfloat16 values, in no order; c up to MOST_COLUMNS.
+    """Return the columns of the m largest of each line of (q, c) rough values, in no order; c up to MOST_COLUMNS.
 
     A group's largest is found ten times as fast as the largest of all, and the m largest lie in the m best groups.
     """
@@ -143,13 +143,17 @@ def _largest_of(values: torch.Tensor, columns: npt.NDArray[np.int32], m: int) ->
 
     16 bits of value above 16 bits of column make one integer, and numpy selects integers a register at a time.
     """
-    bits = values.view(torch.int16)
-    ordered = bits ^ ((bits >> 15) & 0x7FFF)  # integers in the order of the numbers, negative ones included
-    keys = (ordered.int() << 16).numpy() | columns
+    if values.dtype == torch.float32:
+        bits = values.view(torch.int32)
+        high = (bits ^ ((bits >> 31) & 0x7FFFFFFF)) & -0x10000  # integers in the order of the numbers, negative too
+    else:
+        bits = values.view(torch.int16)
+        high = (bits ^ ((bits >> 15) & 0x7FFF)).int() << 16
+    keys = high.numpy() | columns
     if m < keys.shape[1]:
         keys = np.partition(keys, keys.shape[1] - m, axis=1)[:, keys.shape[1] - m :]
     return np.asarray(keys & 0xFFFF, np.int32)
 
 
 def _with_columns(values: Floats, columns: Floats) -> torch.Tensor:
-    return torch.cat([torch.from_numpy(values), torch.from_numpy(columns).T], dim=1).bfloat16()
+    return torch.cat([torch.from_numpy(values), torch.from_numpy(columns).T], dim=1).to(rough_type(torch.device("cpu")))

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from activesel.errors import UsageError
-from activesel.tensors import multiply_roughly
+from activesel.tensors import rough_type
 
 UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "t": 1000**4,
          "ki": 1024, "mi": 1024**2, "gi": 1024**3, "ti": 1024**4}  # fmt: skip
@@ -24,7 +24,7 @@ CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limi
 
 @dataclass(frozen=True)
 class Rates:
-    """Products in bfloat16 and float32 and memory copies: operations and bytes per second."""
+    """Products of the rough type and in float32, and memory copies: operations and bytes per second."""
 
     rough: float
     exact: float
@@ -105,9 +105,9 @@ def measure_rates(device: str) -> Rates:
     import torch
 
     left, right = torch.ones((1024, 256), device=device), torch.ones((256, 1024), device=device)
-    half_left, half_right = left.bfloat16(), right.bfloat16()
+    rough_left, rough_right = (part.to(rough_type(part.device)) for part in (left, right))
     n_operations = 2.0 * 1024 * 256 * 1024
-    rough = n_operations / _quickest(lambda: multiply_roughly(half_left, half_right), device)
+    rough = n_operations / _quickest(lambda: rough_left @ rough_right, device)
     exact = n_operations / _quickest(lambda: left @ right, device)
     source = torch.ones(1 << 22, device=device)
     target = torch.empty_like(source)

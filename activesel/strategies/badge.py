@@ -13,7 +13,7 @@ from activesel.records import IntArray, Picks, Pool
 from activesel.strategies.cost import Cost
 from activesel.strategies.registry import strategy
 from activesel.strategies.tally import Tally, fill_at_random
-from activesel.tensors import ROUGH_ERROR, Rows, multiply_roughly
+from activesel.tensors import Rows, rough_error
 
 PROPOSALS = 1024  # drawn at a time, fewer near the end; their gradients' distances to each other are known
 BLOCK_ROWS = 4096
@@ -102,14 +102,14 @@ class _Part:
         return torch.where(distance < 1e-6 * norms, 0.0, distance)
 
     def rough_bound(self, others: _Part) -> torch.Tensor:
-        """(r,) no less than the squared distance to the nearest of ``others``; both h in bfloat16."""
+        """(r,) no less than the squared distance to the nearest of ``others``; both h rough."""
         longest = float(others.q.norm(dim=1).max())
         nearest: torch.Tensor = torch.full((len(self.q),), torch.inf, device=self.q.device)
         for start in range(0, len(others.q), BLOCK_CENTRES):
             some = slice(start, start + BLOCK_CENTRES)
-            product = (self.q @ (-2.0 * others.q[some]).T).mul_(multiply_roughly(self.h, others.h[some].T))
+            product = (self.q @ (-2.0 * others.q[some]).T).mul_(self.h @ others.h[some].T)
             nearest = torch.minimum(nearest, product.add_(others.squared_norm[some]).amin(dim=1))
-        reserve: torch.Tensor = 2.0 * ROUGH_ERROR * longest * self.q.norm(dim=1)
+        reserve: torch.Tensor = 2.0 * rough_error(self.h.dtype) * longest * self.q.norm(dim=1)
         return (self.squared_norm + nearest + reserve).clamp_(min=0.0)
 
 

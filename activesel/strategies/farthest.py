@@ -15,12 +15,15 @@ from activesel.strategies.cost import Cost
 from activesel.strategies.registry import strategy
 from activesel.strategies.tally import Tally
 from activesel.strategies.trust import tempered_margin
-from activesel.tensors import ROUGH_ERROR, Rows, multiply_roughly
+from activesel.tensors import Rows, rough_error
 
-ROUGH_ROWS = 16384  # rows with the largest bounds, loaded at a time: 8 MB at d = 256
-EXACT_ROWS = 1024  # of them, rows whose distances to each other are known: 4 MB
-BLOCK_CENTRES = 4096
-LAZY = Cost(per_class=0, block=200e6, block_per_dim=4 * (ROUGH_ROWS + BLOCK_CENTRES), products=200, pick_us=300)
+ROUGH_ROWS = {"cpu": 16384, "cuda": 1 << 18}  # rows with the largest bounds, loaded at a time: 8 MB, 128 MB at d = 256
+EXACT_ROWS = {"cpu": 1024, "cuda": 1024}  # of them, rows whose distances to each other are known: 4 MB
+BLOCK_ROWS = {"cpu": 1024, "cuda": 1 << 18}  # of one product with
+BLOCK_CENTRES = {"cpu": 1024, "cuda": 4096}  # centres: 4 MB, what the caches hold; 2 GB
+LAZY = Cost(
+    per_class=0, block=200e6, block_per_dim=4 * (ROUGH_ROWS["cpu"] + BLOCK_CENTRES["cpu"]), products=200, pick_us=300
+)
 TEMPERED = replace(LAZY, per_class=8, products=200 + REFERENCE_ROWS)
 LEAST_WEIGHT = 1e-6  # of an image that the model is sure of: it may still be picked, last
 
@@ -49,8 +52,10 @@ def pick_unsure_and_far(
     (docs/default_variants.md).
     """
     unsure = np.maximum(tempered_margin(pool, temperature), LEAST_WEIGHT)
-    density = sample_density(pool.vectors, bandwidth, rng, pool.device, pool.reference)
-    return _farthest_first(pool, budget, rng, np.asarray(unsure**trust * density**density_power, dtype=np.float32))
+    rows = Rows(pool.vectors, pool.device)
+    density = sample_density(rows, bandwidth, rng, pool.device, pool.reference)
+    weight = np.asarray(unsure**trust * density**density_power, dtype=np.float32)
+    return _farthest_first(pool, budget, rng, weight, rows)
 
 
 @strategy("k-center", lead="far from every known image", in_parts="offers", cost=LAZY)
@@ -60,7 +65,7 @@ def pick_farthest(pool: Pool, budget: float, rng: np.random.Generator) -> Picks:
     Greedy k-center (Gonzalez 1985; Sener & Savarese 2018, arXiv:1708.00489): the largest remaining distance is at most
     twice the smallest possible. Exact greedy; time far below O((m + b) n d) thanks to lazy bounds, memory O(n).
     """
-    return _farthest_first(pool, budget, rng, np.ones(pool.n, dtype=np.float32))
+    return _farthest_first(pool, budget, rng, np.ones(pool.n, dtype=np.float32), Rows(pool.vectors, pool.device))
 
 
 @strategy(
@@ -74,10 +79,13 @@ def pick_farthest_unsure(pool: Pool, budget: float, rng: np.random.Generator, *,
     trust: 0 ignores the model, 1 believes it fully.
     """
     weight = np.ones(pool.n) if pool.uncertainty is None else np.maximum(pool.uncertainty, 1e-6) ** trust
-    return _farthest_first(pool, budget, rng, np.asarray(weight, dtype=np.float32))
+    rows = Rows(pool.vectors, pool.device)
+    return _farthest_first(pool, budget, rng, np.asarray(weight, dtype=np.float32), rows)
 
 
-def _farthest_first(pool: Pool, budget: float, rng: np.random.Generator, weight: npt.NDArray[np.float32]) -> Picks:
+def _farthest_first(
+    pool: Pool, budget: float, rng: np.random.Generator, weight: npt.NDArray[np.float32], rows: Rows
+) -> Picks:
     """Exact greedy with lazy bounds: a distance computed once can only shrink, so an old one is an upper bound.
 
     Three tiers. All rows have a bound. The rows with the largest bounds are caught up with all centres in one rough
@@ -86,7 +94,7 @@ def _farthest_first(pool: Pool, budget: float, rng: np.random.Generator, weight:
     """
     tally = Tally(pool, budget)
     weight = weight * tally.rate
-    reach = _Reach(Rows(pool.vectors, pool.device), pool.labelled)
+    reach = _Reach(rows, pool.labelled)
     state = tally.resume()
     if state is not None:
         reach.restore(state, tally.rows)
@@ -112,12 +120,14 @@ def _first_row(tally: Tally, weight: npt.NDArray[np.float32], rng: np.random.Gen
 def _pick_from_top(tally: Tally, reach: _Reach, factor: torch.Tensor) -> None:
     """Catch up the rows with the largest bounds, and pick among them until a row outside might be farther."""
     is_open = torch.from_numpy(tally.open).to(reach.device)
-    top, outside = _split_top(torch.where(is_open, factor * reach.bound, -1.0), ROUGH_ROWS)
+    top, outside = _split_top(torch.where(is_open, factor * reach.bound, -1.0), ROUGH_ROWS[reach.device.type])
     rough = reach.rows.rough(top)
     while not tally.full:
         reach.catch_up_roughly(top, rough)
         is_open = torch.from_numpy(tally.open).to(reach.device)[top]
-        best, rest = _split_top(torch.where(is_open, factor[top] * reach.bound[top], -1.0), EXACT_ROWS)
+        best, rest = _split_top(
+            torch.where(is_open, factor[top] * reach.bound[top], -1.0), EXACT_ROWS[reach.device.type]
+        )
         n_before = len(tally)
         _pick_exactly(tally, reach, factor, top[best], max(rest, outside))
         if len(tally) == n_before and rest <= outside:
@@ -186,12 +196,18 @@ class _Reach:
         self._vectors = torch.cat((self._vectors, self.rows.exact(rows)))
 
     def catch_up_roughly(self, rows: torch.Tensor, rough: torch.Tensor) -> None:
-        """Lower the bounds of ``rows``, whose vectors are ``rough``, by the centres that any of them has not met."""
-        pending = self._vectors[int(self._met[rows].min()) :]
-        if len(pending):
-            farthest = _distance(_largest_product(rough, pending.bfloat16()).float() - ROUGH_ERROR)
-            self.bound[rows] = torch.minimum(self.bound[rows], farthest)
-            self._met[rows] = len(self._vectors)
+        """Lower the bounds of ``rows``, whose vectors are ``rough``, by the centres that they have not met."""
+        met = self._met[rows]
+        centres = self._vectors[int(met.min()) :].to(rough.dtype)
+        n_met = len(self._vectors) - len(centres)
+        # Those that have met as many are taken together, so that none meets a centre twice for another's sake.
+        for some in torch.split(met.argsort(stable=True), BLOCK_ROWS[self.device.type]):
+            pending = centres[int(met[some[0]]) - n_met :]
+            if len(pending):
+                largest = _largest_product(rough[some], pending).float()
+                farthest = _distance(largest - rough_error(rough.dtype))
+                self.bound[rows[some]] = torch.minimum(self.bound[rows[some]], farthest)
+        self._met[rows] = len(self._vectors)
 
     def catch_up_exactly(self, rows: torch.Tensor) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Return the distances of ``rows`` to their nearest centres (r,) and to each other (r, r)."""
@@ -210,8 +226,8 @@ class _Reach:
 
 def _largest_product(rows: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
     """Return each row's largest product with a centre, (r,), centres in blocks."""
-    multiply = multiply_roughly if rows.dtype == torch.bfloat16 else torch.mm
-    largest = [multiply(rows, chunk.T).amax(dim=1) for chunk in torch.split(centres, BLOCK_CENTRES)]
+    blocks = torch.split(centres, BLOCK_CENTRES[rows.device.type])
+    largest = [(rows @ chunk.T).amax(dim=1) for chunk in blocks]
     return torch.stack(largest).amax(dim=0)
 
 

@@ -23,6 +23,7 @@ from bench.pool import StoredPool, read_pool, write_pool
 from bench.timed import REPEATS, SHORT_S, Timed, pass_over
 
 Array = npt.NDArray[Any]
+SEEKS = ("exemplars", "focus")  # strategies that are given examples of what to look for
 
 
 def main(job: Job, work: Path, limit_s: float, threads: int) -> None:
@@ -94,7 +95,7 @@ def _select(job: Job, folder: Path, limit_s: float) -> None:
     import activesel
 
     stored = _as_asked(job, read_pool(folder, mapped=job.mapped))
-    around: dict[str, Any] = {"exemplars": stored.labelled[:20]} if job.name == "exemplars" else {}
+    around: dict[str, Any] = {"exemplars": stored.labelled[:20]} if job.name in SEEKS else {}
     if job.stored_graph:
         around["graph"] = activesel.KnnGraph(_needed(stored.neighbours), _needed(stored.similarity))
     tiny = _tiny_pool(stored)
@@ -187,7 +188,7 @@ def _ready_pool(job: Job, stored: StoredPool) -> Any:
         stored.vectors, stored.labelled, candidates, stored.classes, probs,
         mutual_information=entropy_score(probs) / 10 if job.name == "power-bald" else None,
         uncertainty=margin_score(probs), graph=graph,
-        exemplars=stored.vectors[np.arange(20) * 7].astype(np.float32) if job.name == "exemplars" else None,
+        exemplars=stored.vectors[np.arange(20) * 7].astype(np.float32) if job.name in SEEKS else None,
     )  # fmt: skip
 
 

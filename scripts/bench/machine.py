@@ -10,13 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from activesel.tensors import multiply_roughly
+from activesel.tensors import rough_type
 
 
 def measure_machine(device: str = "cpu") -> dict[str, Any]:
     """Return copy_bytes_s (bytes read a second while copying) and the fp32 and bf16 matrix rates in FLOP/s.
 
-    bf16 is what selection gets of it: by way of float32 on a processor without bfloat16 instructions.
+    bf16 is what rough products get: float16's rate on a GPU, float32's on a processor without bfloat16 instructions.
     """
     import torch
 
@@ -25,11 +25,10 @@ def measure_machine(device: str = "cpu") -> dict[str, Any]:
     target = torch.empty_like(source)
     size = 8192 if on_gpu else 2048
     rates = {"copy_bytes_s": source.nbytes / best_of(lambda: target.copy_(source), device)}
-    for name, dtype in (("fp32_flop_s", torch.float32), ("bf16_flop_s", torch.bfloat16)):
+    for name, dtype in (("fp32_flop_s", torch.float32), ("bf16_flop_s", rough_type(source.device))):
         left, right = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
-        multiply = multiply_roughly if dtype == torch.bfloat16 else torch.mm
         out = torch.empty_like(left)
-        rates[name] = 2 * size**3 / best_of(functools.partial(multiply, left, right, out=out), device)
+        rates[name] = 2 * size**3 / best_of(functools.partial(torch.mm, left, right, out=out), device)
     return {**rates, "torch": torch.__version__, "threads": torch.get_num_threads(), "processor": name_processor()}
 
 

@@ -36,8 +36,8 @@ def plain_k_center(pool: Pool, budget: int, weight: FloatArray, first: int | Non
 @pytest.mark.parametrize("active_rows", [16, 64, 4096])
 @pytest.mark.parametrize("n_labelled", [0, 12])
 def test_k_center_equals_plain_greedy(active_rows: int, n_labelled: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(farthest, "EXACT_ROWS", active_rows)
-    monkeypatch.setattr(farthest, "ROUGH_ROWS", 2 * active_rows)
+    monkeypatch.setitem(farthest.EXACT_ROWS, "cpu", active_rows)
+    monkeypatch.setitem(farthest.ROUGH_ROWS, "cpu", 2 * active_rows)
     pool = make_pool(n=700, n_labelled=n_labelled)
     picks = run("k-center", pool, 90).rows.tolist()
     assert picks == plain_k_center(pool, 90, np.ones(pool.n), picks[0] if n_labelled == 0 else None)
@@ -45,7 +45,7 @@ def test_k_center_equals_plain_greedy(active_rows: int, n_labelled: int, monkeyp
 
 @pytest.mark.parametrize("trust", [0.0, 0.5, 1.0])
 def test_weighted_k_center_equals_plain_greedy(trust: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(farthest, "EXACT_ROWS", 32)
+    monkeypatch.setitem(farthest.EXACT_ROWS, "cpu", 32)
     pool = make_pool(n=500)
     assert pool.uncertainty is not None
     weight = np.maximum(pool.uncertainty, 1e-6) ** trust
@@ -55,8 +55,8 @@ def test_weighted_k_center_equals_plain_greedy(trust: float, monkeypatch: pytest
 @pytest.mark.parametrize("kind", ["copies", "zeros", "half precision", "one image"])
 def test_k_center_reaches_the_plain_radius_on_awkward_pools(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ties may fall either way; the distance of every pick, and what is left at the end, may not."""
-    monkeypatch.setattr(farthest, "EXACT_ROWS", 32)
-    monkeypatch.setattr(farthest, "ROUGH_ROWS", 64)
+    monkeypatch.setitem(farthest.EXACT_ROWS, "cpu", 32)
+    monkeypatch.setitem(farthest.ROUGH_ROWS, "cpu", 64)
     vectors = make_pool(n=300).vectors.copy()
     if kind == "copies":
         vectors[50:250] = vectors[7]
@@ -169,7 +169,7 @@ def test_sparse_coverage_is_density_corrected_coverage() -> None:
 @pytest.mark.parametrize("has_model", [True, False])
 def test_default_equals_plain_greedy(has_model: bool, n_labelled: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The density is the strategy's own, checked beside it: its bfloat16 products decide ties."""
-    monkeypatch.setattr(farthest, "EXACT_ROWS", 32)
+    monkeypatch.setitem(farthest.EXACT_ROWS, "cpu", 32)
     pool = make_pool(n=500, n_labelled=n_labelled)
     unsure = np.maximum(tempered_margin(pool, 2.0), 1e-6) if has_model else np.ones(pool.n)
     if not has_model:

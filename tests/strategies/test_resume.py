@@ -52,8 +52,8 @@ def pick(name: str, pool: Pool) -> Picks:
 @pytest.fixture(autouse=True)
 def _small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several rounds of each strategy's outer loop, as a large pool would have."""
-    monkeypatch.setattr(farthest, "ROUGH_ROWS", 64)
-    monkeypatch.setattr(farthest, "EXACT_ROWS", 16)
+    monkeypatch.setitem(farthest.ROUGH_ROWS, "cpu", 16)
+    monkeypatch.setitem(farthest.EXACT_ROWS, "cpu", 8)
     monkeypatch.setattr(badge, "PROPOSALS", 32)
     monkeypatch.setattr(greedy, "ACTIVE_ROWS", 32)
     monkeypatch.setattr(exemplars, "ACTIVE_ROWS", 32)
