@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,15 @@ from activesel.errors import DataError, UnreachableError
 _LOG = logging.getLogger(__name__)
 # How torch words it when the system, not the GPU, has no more memory: Linux, Windows.
 _CPU_MESSAGES = ("can't allocate memory", "not enough memory")
+
+
+@functools.cache
+def gpu_thread() -> ThreadPoolExecutor:
+    """The one thread of this process that a GPU is given work by.
+
+    cuDNN's plans for each convolution are kept by thread: every new one spent 4 s on them anew (docs/performance.md).
+    """
+    return ThreadPoolExecutor(1, thread_name_prefix="gpu")
 
 
 class ForwardPass:
@@ -36,10 +47,11 @@ class ForwardPass:
         Raises:
             UnreachableError: not even one image fits.
         """
+        run = self._run if self.backbone.device.type == "cpu" else self._run_on_gpu_thread
         while True:
             size = self.batch_size
             try:
-                parts = [self._run(part, size) for part in torch.split(pixels, size)]
+                parts = [run(part, size) for part in torch.split(pixels, size)]
             except (RuntimeError, MemoryError) as error:
                 if not _is_out_of_memory(error):
                     raise
@@ -55,6 +67,9 @@ class ForwardPass:
             pooled = self.backbone.module(part.to(self.backbone.device, non_blocking=True))
             vectors: npt.NDArray[np.float32] = pooled[:n].cpu().numpy()
         return vectors
+
+    def _run_on_gpu_thread(self, part: Tensor, size: int) -> npt.NDArray[np.float32]:
+        return gpu_thread().submit(self._run, part, size).result()
 
     def _halve(self, size: int) -> None:
         with self._halving:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import run_fine_tuning
 import torch
+from fine_tuning.page import Run, gain_of, tabulate, tell_cell
 from fine_tuning.training import (
     Classifier,
     Recipe,
@@ -21,7 +22,7 @@ from fine_tuning.training import (
 )
 from fine_tuning.views import keep_views, read_views, run_stages
 from PIL import Image
-from run_fine_tuning import Job, Run, gain_of, run_job, run_kept, tabulate, tell_cell
+from run_fine_tuning import Job, run_job, run_kept
 from torch import nn
 
 from activesel.embedding.registry import find_recipe
