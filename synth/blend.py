@@ -1,7 +1,9 @@
 """Put patches into their hosts, each mode in its own few lines; nothing changes further than a feather from the mask.
 
 gradient, gradient-mixed: the donor's steps, the host's brightness (poisson.py). residual: what the defect adds, added.
-residual-scaled: the same times host / background brightness. alpha: the patch itself, its ground lifted to the host's.
+residual-scaled: the host times what the defect leaves of its background. alpha: the patch itself, its ground lifted to
+the host's. gradient and alpha replace the host's texture, but only where the defect covers it (coverage.py): what a mask
+holds of plain ground around a thin crack stays the host's own, and a strength of 0 changes nothing in any mode.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from synth.background import MARGIN_PX, grow
-from synth.grain import drop_grain, match_grain, measure_grain
+from synth.coverage import coverage, drop_texture, own_texture
+from synth.grain import match_grain, measure_grain
 from synth.poisson import Task, solve_corrections
 from synth.records import BlendMode, Levels, Mask, Patch
 
@@ -27,6 +30,8 @@ GROUND_PX = 9  # side of the box that takes the local brightness
 class Job:
     """patch and host: the same (h, w). grain: standard deviations of the patch's and the host's. free: host ends there.
 
+    patch_texture: what coarser detail the donor's plain ground has (measure_texture), grey levels.
+
     drawn: the patch was drawn onto this very host (a recipe's), so whatever the mode it is taken as it is.
     """
 
@@ -37,6 +42,7 @@ class Job:
     host_grain: float
     free: tuple[bool, bool, bool, bool]
     drawn: bool = False
+    patch_texture: float = 0.0
 
 
 def blend_patches(jobs: Sequence[Job], device: str = "cpu") -> list[Levels]:
@@ -53,7 +59,7 @@ def blend_patches(jobs: Sequence[Job], device: str = "cpu") -> list[Levels]:
         elif job.mode == "residual":
             changes[index] = own_residual(job)
         elif job.mode == "residual-scaled":
-            changes[index] = own_residual(job) * brightness_ratio(job)
+            changes[index] = shade(job)
         elif job.mode == "alpha":
             changes[index] = cover(job, alphas[index])
     return [
@@ -94,13 +100,16 @@ def border_ramp(length: int, free_low: bool, free_high: bool) -> npt.NDArray[np.
 
 
 def own_residual(job: Job) -> Levels:
-    return drop_grain(job.patch.picture - job.patch.background, job.patch_grain)
+    """What the defect adds, without the texture of the donor's ground: the host has its own."""
+    residual = np.asarray(job.patch.picture - job.patch.background, np.float32)
+    return drop_texture(residual, job.patch_grain, job.patch_texture)
 
 
-def brightness_ratio(job: Job) -> Levels:
-    host = cv2.blur(job.host, (GROUND_PX, GROUND_PX))
+def shade(job: Job) -> Levels:
+    """The host times what the defect leaves of its background: a dark crack takes the host's texture away as well."""
     ground = cv2.blur(job.patch.background, (GROUND_PX, GROUND_PX))
-    return np.asarray(np.clip((host + 1) / (ground + 1), *RATIO), np.float32)
+    ratio = np.clip((job.host + 1) / (ground + 1), *RATIO)
+    return np.asarray(own_residual(job) * ratio, np.float32)
 
 
 def gradient_task(job: Job) -> Task:
@@ -108,10 +117,19 @@ def gradient_task(job: Job) -> Task:
 
     The mask is wider than the defect: a tight one erases it, one within its soft skirt shifts its brightness.
     """
-    ratio = contrast_ratio(job)
-    residual = np.float32(ratio) * (job.patch.picture - job.patch.background)
-    picture = match_grain(residual, ratio * job.patch_grain, job.host, job.host_grain)
+    covered, change = replaced(job)
+    picture = job.host + change - covered * own_texture(job.host)
     return Task(picture, job.host, grow(job.patch.mask, MARGIN_PX + 1), job.free, job.mode == "gradient-mixed")
+
+
+def replaced(job: Job) -> tuple[Levels, Levels]:
+    """Where the defect hides the host, (h, w, 1) 0..1, and what it adds: with its own grain there, without elsewhere."""
+    ratio = np.float32(contrast_ratio(job))
+    residual = ratio * (job.patch.picture - job.patch.background)
+    grain, texture = float(ratio) * job.patch_grain, float(ratio) * job.patch_texture
+    covered = coverage(residual, max(texture, grain))[:, :, None]
+    own = match_grain(residual, grain, job.host, job.host_grain)
+    return covered, np.asarray(covered * own + (1 - covered) * drop_texture(residual, grain, texture), np.float32)
 
 
 def contrast_ratio(job: Job) -> float:
@@ -122,14 +140,13 @@ def contrast_ratio(job: Job) -> float:
 
 
 def cover(job: Job, alpha: npt.NDArray[np.float32]) -> Levels:
-    """The patch, lifted so that its ground has the host's brightness around the mask."""
-    residual = np.float32(contrast_ratio(job)) * (job.patch.picture - job.patch.background)
-    picture = match_grain(job.patch.background + residual, job.patch_grain, job.host, job.host_grain)
+    """The patch where it hides the host, lifted so that its ground has the host's brightness around the mask."""
+    covered, change = replaced(job)
     ring = (alpha < 1) & (alpha > 0)
     if ring.sum() < 8:
         ring = ~job.patch.mask if not job.patch.mask.all() else np.ones_like(job.patch.mask)
     lift = np.median(job.host[ring] - job.patch.background[ring], axis=0)
-    return np.asarray(picture + lift - job.host, np.float32)
+    return np.asarray(change + covered * (job.patch.background + lift - job.host), np.float32)
 
 
 def patch_grain(patch: Patch) -> float:

@@ -13,7 +13,9 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from synth.background import grow
 from synth.blend import Job, blend_patches, patch_grain, unchanged_outside
+from synth.coverage import measure_texture
 from synth.errors import SynthError
 from synth.grain import measure_grain
 from synth.photometric import vary
@@ -76,7 +78,7 @@ def render_block(
         own = [plan for plan in plans if plan.source == "donor"]
         sources = [find(donors, plan.source_id, "donor", plan) for plan in own]
         warped = dict(zip((plan.number for plan in own), warp_donors(own, sources, device), strict=True))
-        grains = {donor.donor_id: source_grain(donor) for donor in {one.donor_id: one for one in sources}.values()}
+        grounds = {donor.donor_id: source_ground(donor) for donor in {one.donor_id: one for one in sources}.values()}
         jobs, places = [], []
         for plan in plans:
             host = find(hosts, plan.host_id, "host", plan)
@@ -84,7 +86,7 @@ def render_block(
             size = recipe_size(plan, recipes) if moved is None else moved.mask.shape
             place = place_patch(plan, size, host)
             places.append(place)
-            jobs.append(prepare(plan, place, host, moved, grains.get(plan.source_id, 0.0), recipes))
+            jobs.append(prepare(plan, place, host, moved, grounds.get(plan.source_id, (0.0, 0.0)), recipes))
         blended = blend_patches(jobs, device)
         return [
             finish(plan, hosts[plan.host_id], place, job, picture)
@@ -134,7 +136,7 @@ def prepare(
     place: Place,
     host: Host,
     warped: Warped | None,
-    own_grain: float,
+    ground_of: tuple[float, float],
     recipes: Mapping[str, Recipe],
 ) -> Job:
     ground = host.picture[place.at].astype(np.float32)
@@ -143,11 +145,14 @@ def prepare(
         patch = recipe_patch(plan, place, ground, recipes[plan.source_id])
         return Job(patch, ground, plan.blend, grain, grain, place.free, drawn=True)
     patch = donor_patch(plan, warped, place)
-    return Job(patch, ground, plan.blend, own_grain, grain, place.free)
+    return Job(patch, ground, plan.blend, ground_of[0], grain, place.free, patch_texture=ground_of[1])
 
 
-def source_grain(donor: Donor) -> float:
-    return patch_grain(Patch(donor.picture.astype(np.float32), donor.background, donor.mask))
+def source_ground(donor: Donor) -> tuple[float, float]:
+    """Grain and coarser texture of the donor's plain ground, grey levels."""
+    picture = donor.picture.astype(np.float32)
+    grain = patch_grain(Patch(picture, donor.background, donor.mask))
+    return grain, measure_texture(picture, ~grow(donor.mask, 3))
 
 
 def donor_patch(plan: Plan, warped: Warped, place: Place) -> Patch:
