@@ -2,8 +2,8 @@
 
 gradient, gradient-mixed: the donor's steps, the host's brightness (poisson.py). residual: what the defect adds, added.
 residual-scaled: the host times what the defect leaves of its background. alpha: the patch itself, its ground lifted to
-the host's. gradient and alpha replace the host's texture, but only where the defect covers it (coverage.py): what a mask
-holds of plain ground around a thin crack stays the host's own, and a strength of 0 changes nothing in any mode.
+the host's. gradient and alpha replace the host's texture, but only where the defect covers it (coverage.py): what a
+mask holds of plain ground around a thin crack stays the host's own, and a strength of 0 changes nothing in any mode.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def gradient_task(job: Job) -> Task:
 
 
 def replaced(job: Job) -> tuple[Levels, Levels]:
-    """Where the defect hides the host, (h, w, 1) 0..1, and what it adds: with its own grain there, without elsewhere."""
+    """Where the defect hides the host, (h, w, 1) 0..1, and what it adds: with its own grain there, else without."""
     ratio = np.float32(contrast_ratio(job))
     residual = ratio * (job.patch.picture - job.patch.background)
     grain, texture = float(ratio) * job.patch_grain, float(ratio) * job.patch_texture

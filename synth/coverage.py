@@ -1,7 +1,7 @@
 """Where a defect hides the surface below it, and taking the donor's own ground out of what it adds.
 
-A residual holds the defect and, all over its mask, the texture of the donor's ground. Pasted as it is, that texture comes
-on top of the host's; pasted in the host's place, it leaves a patch of foreign ground around every thin crack.
+A residual holds the defect and, all over its mask, the texture of the donor's ground. Pasted as it is, that texture
+comes on top of the host's; pasted in the host's place, it leaves a patch of foreign ground around every thin crack.
 """
 
 from __future__ import annotations

@@ -6,32 +6,67 @@ the defect has none, and contrast stays within the real range.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from synth.centreline import is_line
+from synth.centreline import centre_line, half_length, is_line
 from synth.records import BlendMode, Donor
 
 ROUND = 1.5  # elongation up to which a defect has no direction
-TURN = 0.10  # rad, standard deviation
+TURN = (0.02, 0.10)  # rad, standard deviation, least and most
 SCALE = (0.16, 0.7, 1.35)  # standard deviation of the logarithm, least, most
 LARGE_PX = 160  # from here on a defect's size belongs to the part rather than to chance
 STRENGTH = (0.10, 0.8, 1.25)  # standard deviation, least, most
 STRETCH = (0.18, 0.65, 1.5)  # of a line
-BEND = (0.05, 0.04)  # standard deviations of arc and S, shares of the length
+BEND = (0.05, 0.04)  # most standard deviations of arc and S, shares of the length
+BEND_SHARE = 0.5  # of the real ones' own bends: added to a real bend, a quarter more variance
 THIN_PLATE = 0.03  # standard deviation, share of the short side
 ELASTIC = 0.7  # px
 
 
-def draw_look(rng: np.random.Generator, donor: Donor, *, mode: BlendMode, branching: float = 0.0) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Habits:
+    """How much the real ones differ among themselves: straight cracks are not bent, parallel ones hardly turned.
+
+    turn: standard deviation, rad. bend: of arc and S, shares of the length.
+    """
+
+    turn: float = TURN[1]
+    bend: tuple[float, float] = BEND
+
+
+def learn_habits(donors: Iterable[Donor], angle_spread: float) -> Habits:
+    """Return how far a look may leave its donor's. angle_spread: between the directions of real ones, rad."""
+    bends = np.array([own_bend(donor) for donor in donors if is_line(donor)], np.float64).reshape(-1, 2)
+    known = np.sqrt(np.median(bends**2, axis=0)) * BEND_SHARE if len(bends) else np.asarray(BEND)
+    arc, s = np.minimum(known, BEND)
+    return Habits(float(np.clip(angle_spread / 2, *TURN)), (float(arc), float(s)))
+
+
+def own_bend(donor: Donor) -> npt.NDArray[np.float64]:
+    """Return the arc and S of a line's own course, shares of its length, as `centreline.bend_offset` draws them."""
+    at, across = centre_line(donor)
+    length = half_length(donor, 1)
+    t = np.clip(at / length, -1, 1)
+    window = 2 * length * (1 - t * t) ** 2
+    terms = np.stack([np.ones_like(t), t, window, 2 * window * t], 1)
+    return np.asarray(np.linalg.lstsq(terms, across, rcond=None)[0][2:], np.float64)
+
+
+def draw_look(
+    rng: np.random.Generator, donor: Donor, *, mode: BlendMode, branching: float = 0.0, habits: Habits = Habits()
+) -> dict[str, Any]:
     """Return scale, angle_rad, mirrored, strength and numbers of a Plan, JSON values; ``Plan(..., **draw_look(...))``.
 
     A donor at the image's edge is neither turned nor, if it spans the image, scaled. ``mode`` alpha keeps the strength
     at 1: what covers the surface is opaque. branching: share of long defects that get a branch (cracks may, scratches
     do not).
     """
-    scale, mirrored, turned = draw_scale(rng, donor), bool(rng.random() < 0.5), draw_turn(rng, donor)
+    scale, mirrored, turned = draw_scale(rng, donor), bool(rng.random() < 0.5), draw_turn(rng, donor, habits)
     if any(donor.at_edge):
         turned = 0.0
     elif mirrored and donor.elongation > ROUND:
@@ -44,7 +79,7 @@ def draw_look(rng: np.random.Generator, donor: Donor, *, mode: BlendMode, branch
         "angle_rad": round(turned, 4),
         "mirrored": mirrored,
         "strength": round(strength, 4),
-        "numbers": draw_numbers(rng, donor, branching),
+        "numbers": draw_numbers(rng, donor, branching, habits),
     }
 
 
@@ -58,22 +93,23 @@ def draw_scale(rng: np.random.Generator, donor: Donor) -> float:
     return scale
 
 
-def draw_turn(rng: np.random.Generator, donor: Donor) -> float:
+def draw_turn(rng: np.random.Generator, donor: Donor, habits: Habits) -> float:
     """A little; for a defect without direction quarter turns too (grounds are often alike in both axes)."""
-    little, quarters = float(rng.normal(0, TURN)), int(rng.integers(0, 4))
+    little, quarters = float(rng.normal(0, 1)), int(rng.integers(0, 4))
+    little *= habits.turn if donor.elongation > ROUND else TURN[1]
     if donor.elongation <= ROUND and max(donor.mask.shape) <= LARGE_PX:
         return wrapped(little + quarters * np.pi / 2)
     return wrapped(little + (np.pi if quarters >= 2 else 0.0))
 
 
-def draw_numbers(rng: np.random.Generator, donor: Donor, branching: float) -> dict[str, Any]:
+def draw_numbers(rng: np.random.Generator, donor: Donor, branching: float, habits: Habits) -> dict[str, Any]:
     plate, elastic = rng.normal(0, THIN_PLATE, (3, 3, 2)), rng.normal(0, ELASTIC, (6, 6, 2))
     numbers: dict[str, Any] = {
         "thin_plate": np.round(np.clip(plate, -0.08, 0.08), 3).tolist(),
         "elastic": np.round(np.clip(elastic, -2, 2), 2).tolist(),
         "photometric": int(rng.integers(0, 2**31)),
     }
-    stretch, arc, s = rng.normal(0, STRETCH[0]), rng.normal(0, BEND[0]), rng.normal(0, BEND[1])
+    stretch, arc, s = rng.normal(0, STRETCH[0]), rng.normal(0, habits.bend[0]), rng.normal(0, habits.bend[1])
     if is_line(donor):
         spans = (donor.at_edge[0] and donor.at_edge[1]) or (donor.at_edge[2] and donor.at_edge[3])
         numbers["stretch"] = (

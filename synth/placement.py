@@ -16,21 +16,23 @@ EXPLORE_SHARE = 0.2  # of the places and directions drawn without the prior: thr
 LABEL_MARGIN_PX = 4  # kept between a new defect and what is labelled already
 _TRIES = 60
 LONG = 1.5  # elongation from which a defect has a direction
-_ANGLE_SPREAD_RAD = math.radians(12)
+_SPREAD = (0.02, 0.15)  # of places
+_ANGLE_SPREAD = (math.radians(2), math.radians(12))
 
 
 @dataclass(frozen=True)
 class Prior:
     """Where and which way the real defects of a class lie; kernel densities over the donors.
 
-    places: (m, 2) centres (y, x) as shares of the part's box, 0..1. spread: (2,) bandwidth, the same unit (Scott's
-    rule, 0.03 .. 0.25). angles: (k,) of the long ones, radians against the x axis; empty = no direction is known.
+    places: (m, 2) centres (y, x) as shares of the part's box, 0..1. spread: (2,) bandwidth, the same unit. angles:
+    (k,) of the long ones, radians against the x axis; empty = no direction is known. angle_spread: bandwidth, radians.
     """
 
     places: npt.NDArray[np.float64]
     spread: npt.NDArray[np.float64]
     angles: npt.NDArray[np.float64]
     explore: float = EXPLORE_SHARE
+    angle_spread: float = math.radians(12)
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,26 @@ def learn_prior(donors: Sequence[Donor], explore: float = EXPLORE_SHARE) -> Prio
             seen.append(donor.place)
             angles += [donor.angle_rad] if donor.elongation >= LONG else []
     places = np.array(seen, np.float64).reshape(-1, 2)
-    scott = places.std(axis=0) * len(places) ** (-1 / 6) if len(places) > 1 else np.full(2, 0.15)
-    return Prior(places, np.clip(scott, 0.03, 0.25), np.array(angles, np.float64), explore)
+    known = np.array(angles, np.float64)
+    turns = np.abs((known[:, None] - known[None, :] + math.pi / 2) % math.pi - math.pi / 2)
+    return Prior(places, bandwidth(places), known, explore, float(np.clip(nearest(turns, 1.0), *_ANGLE_SPREAD)))
+
+
+def bandwidth(places: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return (2,): the median distance to the nearest other, per axis; one place says nothing of how others spread.
+
+    Not a share of the deviation (Scott's rule): breaks at two opposite edges would be spread over the whole part.
+    """
+    apart = np.abs(places[:, None] - places[None, :])
+    far = np.hypot(apart[..., 0], apart[..., 1])
+    return np.full(2, np.clip(nearest(far, _SPREAD[1]) / math.sqrt(2), *_SPREAD))
+
+
+def nearest(apart: npt.NDArray[np.float64], alone: float) -> float:
+    """Return the median over rows of the least distance (n, n) to another; ``alone`` for fewer than two."""
+    if len(apart) < 2:
+        return alone
+    return float(np.median(np.where(np.eye(len(apart), dtype=bool), np.inf, apart).min(axis=1)))
 
 
 def draw_direction(rng: np.random.Generator, prior: Prior) -> float | None:
@@ -60,7 +80,7 @@ def draw_direction(rng: np.random.Generator, prior: Prior) -> float | None:
 
     Half of them keep their own direction, for light falls from one side and shading turns with the defect.
     """
-    keeps, explores, near, jitter = rng.random(), rng.random(), rng.integers(1 << 30), rng.normal(0, _ANGLE_SPREAD_RAD)
+    keeps, explores, near, jitter = rng.random(), rng.random(), rng.integers(1 << 30), rng.normal(0, prior.angle_spread)
     if keeps < 0.5 or not len(prior.angles):
         return None
     if explores < prior.explore:

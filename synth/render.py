@@ -20,6 +20,7 @@ from synth.errors import SynthError
 from synth.grain import measure_grain
 from synth.photometric import vary
 from synth.records import Donor, Host, Image, Levels, Mask, Patch, Plan, Recipe, Variant
+from synth.sharpness import fine_detail, restore_detail
 from synth.visibility import visible_mask
 from synth.warp import Warped, donor_patch_size, warp_donors, warp_mask
 
@@ -34,6 +35,15 @@ class Place:
     cut: tuple[slice, slice]
     at: tuple[slice, slice]
     free: tuple[bool, bool, bool, bool]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Of a donor, grey levels: its ground's grain and coarser texture, and the fine detail of its defect."""
+
+    grain: float = 0.0
+    texture: float = 0.0
+    detail: float = 0.0
 
 
 def patch_size(plan: Plan, source: Donor | Recipe) -> tuple[int, int]:
@@ -86,7 +96,7 @@ def render_block(
             size = recipe_size(plan, recipes) if moved is None else moved.mask.shape
             place = place_patch(plan, size, host)
             places.append(place)
-            jobs.append(prepare(plan, place, host, moved, grounds.get(plan.source_id, (0.0, 0.0)), recipes))
+            jobs.append(prepare(plan, place, host, moved, grounds.get(plan.source_id, Ground()), recipes))
         blended = blend_patches(jobs, device)
         return [
             finish(plan, hosts[plan.host_id], place, job, picture)
@@ -136,7 +146,7 @@ def prepare(
     place: Place,
     host: Host,
     warped: Warped | None,
-    ground_of: tuple[float, float],
+    own: Ground,
     recipes: Mapping[str, Recipe],
 ) -> Job:
     ground = host.picture[place.at].astype(np.float32)
@@ -144,20 +154,22 @@ def prepare(
     if warped is None:
         patch = recipe_patch(plan, place, ground, recipes[plan.source_id])
         return Job(patch, ground, plan.blend, grain, grain, place.free, drawn=True)
-    patch = donor_patch(plan, warped, place)
-    return Job(patch, ground, plan.blend, ground_of[0], grain, place.free, patch_texture=ground_of[1])
+    patch = donor_patch(plan, warped, place, own.detail)
+    return Job(patch, ground, plan.blend, own.grain, grain, place.free, patch_texture=own.texture)
 
 
-def source_ground(donor: Donor) -> tuple[float, float]:
-    """Grain and coarser texture of the donor's plain ground, grey levels."""
+def source_ground(donor: Donor) -> Ground:
+    """Measure what the donor's plain ground is like, and how fine its defect's detail is."""
     picture = donor.picture.astype(np.float32)
     grain = patch_grain(Patch(picture, donor.background, donor.mask))
-    return grain, measure_texture(picture, ~grow(donor.mask, 3))
+    texture = measure_texture(picture, ~grow(donor.mask, 3))
+    return Ground(grain, texture, fine_detail(donor.residual, donor.mask))
 
 
-def donor_patch(plan: Plan, warped: Warped, place: Place) -> Patch:
-    """The warped donor with the plan's strength and colours."""
-    background, residual = warped.background[place.cut], warped.residual[place.cut]
+def donor_patch(plan: Plan, warped: Warped, place: Place, detail: float) -> Patch:
+    """The warped donor, as sharp as before (a larger one has less outline in its area), in strength and colours."""
+    background = warped.background[place.cut]
+    residual = restore_detail(warped.residual[place.cut], warped.mask[place.cut], detail / max(1.0, plan.scale))
     picture = background + np.float32(plan.strength) * residual
     if "photometric" in plan.numbers:
         picture, background = vary(picture, background, int(plan.numbers["photometric"]))

@@ -11,6 +11,7 @@ from synth.errors import SynthError
 from synth.files import read_image
 from synth.hosts import HostChoice, Read, choose_hosts, find_golden
 from synth.labels_file import LabelTable, examples_of, read_labels
+from synth.look import learn_habits
 from synth.output import check_formats
 from synth.part import part_or_all
 from synth.placement import EXPLORE_SHARE, learn_prior
@@ -107,10 +108,12 @@ def stock_up(request: GenerateRequest, read: Read = read_image) -> Stocked:
     hosts = choose_hosts(table, request.label, request.good, request.part_mask)
     donors, n_hidden = _cut_out(examples, read)
     share = request.recipe_share if request.recipe_share is not None else _RECIPE_SHARE
+    prior = learn_prior(donors, request.explore)
     stock = Stock(
         request.label, request.seed, {donor.donor_id: donor for donor in donors}, recipes, hosts.cards,
-        learn_prior(donors, request.explore), request.blends or DEFAULT_BLENDS,
+        prior, request.blends or DEFAULT_BLENDS,
         (share if donors else 1.0) if recipes else 0.0, read, find_golden(hosts.cards, read),
+        learn_habits(donors, prior.angle_spread),
     )  # fmt: skip
     return Stocked(stock, table, hosts, _notes(stock, hosts, len(examples), n_hidden))
 
