@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from synth.blocks import BLOCK, Workshop, read_block
+from synth.choice import settle_blend
 from synth.errors import SynthError
 from synth.files import hold, read_bytes, read_image, write_atomic
 from synth.gates import Batch, Limits, calibrate
@@ -81,6 +82,7 @@ def _make_set(
     blocks = _claim(request.out, key)
     with single_thread():
         hosts = OpenHosts(stocked.stock)
+        stocked = settle_blend(stocked, hosts)
         limits = _calibrate(stocked.stock, hosts, embed) if request.gated else None
         batch = Batch(list(stocked.stock.donors.values()), limits, embed) if limits is not None else None
         sift = Sift(stocked.stock, request.count, batch)

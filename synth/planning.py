@@ -149,10 +149,11 @@ def _plan_donor(stock: Stock, number: int, host: Host, donor: Donor, rng: np.ran
 def _fit(plan: Plan, donor: Donor, host: Host) -> Plan | NoPlace:
     """Return the plan as large as its host allows: one that spans its own image spans this one, too."""
     room, size = host.part.shape, patch_size(plan, donor)
-    too_large = min((whole - 2) / own for whole, own in zip(room, size, strict=True))
-    spanning = span_host(plan, donor, (room[0], room[1]))
-    if spanning is plan:
+    top, bottom, left, right = donor.at_edge
+    if not ((top and bottom) or (left and right)):
+        too_large = min((whole - 2) / own for whole, own in zip(room, size, strict=True))
         return replace(plan, scale=round(max(_LEAST_SCALE, plan.scale * too_large), 4)) if too_large < 1 else plan
+    spanning = span_host(plan, donor, (room[0], room[1]))
     shares = [new / own for new, own in zip(patch_size(spanning, donor), size, strict=True)]
     if not all(_FIT[0] <= share <= _FIT[1] for share in shares):
         return NoPlace("it spans its image, and the host is of another size")

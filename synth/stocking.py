@@ -19,7 +19,6 @@ from synth.planning import Stock
 from synth.recipes import load_recipes
 from synth.records import BLEND_MODES, BlendMode, Donor, Example, Recipe
 
-DEFAULT_BLENDS: tuple[BlendMode, ...] = ("gradient", "residual")
 _RECIPE_SHARE = 0.3  # where a class has real examples and recipes were asked for
 
 
@@ -30,9 +29,9 @@ class GenerateRequest:
     labels: path,label[,mask][,part][,group][,x0,y0,x1,y1]; relative paths start at ``images``, else beside it.
     label: the class to make. count: images to keep. good: the class without a defect, None = found out.
     recipes: names, for a class with few examples or none; recipe_share: of the proposals, None = 0.3, or 1 without any
-    example. blends: modes to draw from, () = the defaults. suffix: .jpg or .png, None = as the host. formats: beside
-    labels.csv. most_proposals: None = 10 for each wanted, 320 at least. explore: share of places drawn without the
-    prior. gated: whether variants are judged.
+    example. blends: modes to draw from, () = found out (choice.py). suffix: .jpg or .png, None = as the host. formats:
+    beside labels.csv. most_proposals: None = 10 for each wanted, 320 at least. explore: share of places drawn without
+    the prior. gated: whether variants are judged.
     part_mask: where the part is, for hosts whose row names none. workers: processes; the result does not depend on it.
     """
 
@@ -111,7 +110,7 @@ def stock_up(request: GenerateRequest, read: Read = read_image) -> Stocked:
     prior = learn_prior(donors, request.explore)
     stock = Stock(
         request.label, request.seed, {donor.donor_id: donor for donor in donors}, recipes, hosts.cards,
-        prior, request.blends or DEFAULT_BLENDS,
+        prior, request.blends,
         (share if donors else 1.0) if recipes else 0.0, read, find_golden(hosts.cards, read),
         learn_habits(donors, prior.angle_spread),
     )  # fmt: skip
