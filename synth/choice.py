@@ -1,7 +1,8 @@
 """Which way to blend suits a class: tried on its own examples, a block each, before a run.
 
 A mode is out where a classifier tells its pastes of strength 0 from untouched hosts; of the others the one wins whose
-variants it tells least from the class's real defects. Where that cannot be measured, residual.
+variants it tells least from the class's real defects. What differs by less than chance is decided by whether the real
+ones' contrast follows the brightness of their ground. Where nothing can be measured, residual.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from synth.stocking import Stocked
 
 FALLBACK: BlendMode = "residual"
 TRIED: tuple[BlendMode, ...] = ("residual", "residual-scaled", "gradient", "alpha")  # at a tie the earlier
+FOLLOWS: tuple[BlendMode, ...] = ("residual-scaled", "gradient", "residual", "alpha")  # the same, if contrast follows
 _FIRST_BLOCK, _N_BLOCKS = 1_000_000, 2  # proposals of their own: what is judged by them is not chosen by them
 _N_NULLS = 12  # of each block
-_TIE = 0.02  # of AUC: less is chance with a few dozen crops
+_TIE = 0.05  # of AUC: less is chance with a dozen real crops
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,17 @@ def choose_blend(stock: Stock, hosts: OpenHosts) -> Choice:
     if not aucs:
         return Choice(FALLBACK, {})
     least = min(max(auc, 0.5) for auc in aucs.values())
-    best = next(mode for mode in TRIED if mode in aucs and max(aucs[mode], 0.5) <= least + _TIE)
+    order = FOLLOWS if follows_brightness(stock) else TRIED
+    best = next(mode for mode in order if mode in aucs and max(aucs[mode], 0.5) <= least + _TIE)
     return Choice(best, {mode: round(auc, 3) for mode, auc in aucs.items()})
+
+
+def follows_brightness(stock: Stock) -> bool:
+    """Tell whether contrast is nearer to a fixed share of the ground's brightness than to a fixed number of levels."""
+    donors = [donor for donor in stock.donors.values() if donor.mask.any()]
+    contrast = np.log([donor.contrast + 1 for donor in donors])
+    ground = np.log([float(donor.background[donor.mask].mean()) + 1 for donor in donors])
+    return len(donors) > 1 and bool(np.std(contrast - ground) < np.std(contrast))
 
 
 def try_mode(stock: Stock, hosts: OpenHosts) -> float:
