@@ -12,11 +12,16 @@ import numpy.typing as npt
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.linalg import splu
 
+from synth.levels import grey, peak, rough_median
 from synth.records import Image, Levels, Mask
 
 MARGIN_PX = 2  # beyond the mask that still counts as defect: annotators draw tight
 GRAIN_PX = 1.5  # sigma that hides grain from the membrane's rim
 MOST_UNKNOWNS = 6_000  # a larger hole is filled at a lower resolution: a membrane is smooth anyway
+STEP = 6.0  # times the median of what blurring changes: no grain, but an edge
+STEP_LEVELS = 4.0  # between two rows or columns, the median around the hole, from which their tie gives way
+AROUND_PX = 10  # of the hole, where steps are looked for
+LEAST_ROW = 6  # pixels of a row that must be known to tell a step from grain
 ROUNDS = 3  # of down-weighting what lies off the plane
 
 
@@ -76,11 +81,17 @@ def fit_robust(rows: npt.NDArray[np.float32], seen: npt.NDArray[np.float32]) -> 
 
 
 def smooth_known(levels: Levels, known: Mask) -> Levels:
-    """Blur the known pixels only, so that nothing of the hole leaks out."""
+    """Blur the known pixels only, so that nothing of the hole leaks out.
+
+    Steps stay: the part's edge beside a defect, blurred, would leave a bright and a dark bar in what the defect adds.
+    """
     weight = known.astype(np.float32)
     total = cv2.GaussianBlur(levels * weight[:, :, None], (0, 0), GRAIN_PX)
     share = cv2.GaussianBlur(weight, (0, 0), GRAIN_PX)
-    return np.asarray(total / np.maximum(share, 1e-4)[:, :, None], np.float32)
+    smooth = np.asarray(total / np.maximum(share, 1e-4)[:, :, None], np.float32)
+    off = peak(np.abs(levels - smooth))
+    edge = known & (off > STEP * rough_median(off[known]) + 1)
+    return np.where(edge[:, :, None], levels, smooth)
 
 
 def fill_membrane(levels: Levels, hole: Mask) -> Levels:
@@ -109,26 +120,42 @@ def solve_membrane(levels: Levels, hole: Mask) -> Levels:
     return out
 
 
+def axis_links(levels: Levels, hole: Mask, axis: int) -> npt.NDArray[np.float32]:
+    """How firmly a row (axis 0) or column is tied to the next, (h,) or (w,), 0..1: loosely where all around the hole
+    there is a step between them, so that the part's edge goes on below a defect that ends there."""
+    brightness = grey(levels) if axis == 0 else grey(levels).T
+    open_ = ~hole & grow(hole, AROUND_PX) if axis == 0 else (~hole & grow(hole, AROUND_PX)).T
+    both = open_[:-1] & open_[1:]
+    steps = brightness[1:] - brightness[:-1]
+    ties = np.ones(len(brightness), np.float32)
+    for at in np.flatnonzero(both.sum(1) >= LEAST_ROW):
+        ties[at] = 1 / (1 + (float(np.median(steps[at][both[at]])) / STEP_LEVELS) ** 2)
+    return ties
+
+
 def membrane_system(hole: Mask, levels: Levels) -> tuple[csr_matrix, npt.NDArray[np.float32]]:
     """Graph Laplacian of the hole's pixels (u, u) and what the known neighbours pull (u, channels)."""
     height, width = hole.shape
+    down, across = (axis_links(levels, hole, axis) for axis in (0, 1))
     number = np.full(hole.shape, -1)
     number[hole] = np.arange(hole.sum())
     ys, xs = np.nonzero(hole)
     me = number[ys, xs]
     degree = np.zeros(len(me))
     pull = np.zeros((len(me), levels.shape[2]), np.float32)
-    rows, cols = [], []
+    rows, cols, ties = [], [], []
     for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0)):
         y, x = ys + dy, xs + dx
         inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-        degree += inside
+        tie = down[np.minimum(ys, y)[inside]] if dy else across[np.minimum(xs, x)[inside]]
+        degree[inside] += tie
         other = number[y[inside], x[inside]]
         unknown = other >= 0
+        ties.append(-tie[unknown])
         rows.append(me[inside][unknown])
         cols.append(other[unknown])
-        pull[me[inside][~unknown]] += levels[y[inside][~unknown], x[inside][~unknown]]
+        pull[me[inside][~unknown]] += tie[~unknown, None] * levels[y[inside][~unknown], x[inside][~unknown]]
     row, col = np.concatenate(rows), np.concatenate(cols)
-    links = coo_matrix((-np.ones(len(row)), (row, col)), shape=(len(me), len(me)))
+    links = coo_matrix((np.concatenate(ties), (row, col)), shape=(len(me), len(me)))
     diagonal = coo_matrix((degree + 1e-9, (me, me)), shape=(len(me), len(me)))  # 1e-9: a hole with no rim at all
     return csr_matrix(links + diagonal), pull

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from synth.background import MARGIN_PX, fill_background, grow, solve_membrane
-from tests.synth.made import blob, stained, surface
+from tests.synth.made import blob, stained, streak, surface
 
 
 def test_a_membrane_of_a_plane_is_the_plane() -> None:
@@ -35,3 +35,21 @@ def test_a_hole_of_half_the_image_follows_the_shading() -> None:
 def test_nothing_known_gives_the_median() -> None:
     filled = fill_background(surface((20, 20)), np.ones((20, 20), bool))
     assert np.ptp(filled) == 0
+
+
+def test_the_parts_edge_goes_on_below_a_defect_that_ends_there() -> None:
+    picture = surface((80, 80), level=150, grain=1)
+    picture[60:] = 20
+    mask = streak((80, 80), (20, 40), (61, 40), width=4)
+    filled = fill_background(stained(picture, mask, -60), mask)
+    hole = grow(mask, MARGIN_PX)
+    assert np.abs(filled[:58] - 150)[hole[:58]].max() < 12  # not darkened from below
+    assert np.abs(filled[61:] - 20)[hole[61:]].max() < 12
+
+
+def test_streaks_go_on_too() -> None:
+    picture = surface((80, 80), level=150, grain=1)
+    picture[:, 38:42] = 190
+    mask = blob((80, 80), (40, 40), (12, 9))
+    filled = fill_background(stained(picture, mask, -60), mask)
+    assert filled[40, 40].mean() - filled[40, 33].mean() > 25
