@@ -24,10 +24,12 @@ from activesel.benchmark.dataset import Dataset, split_by_group
 from activesel.benchmark.peers import find_chooser
 from activesel.benchmark.summary import curve_area, mean_interval
 from activesel.benchmark.trial import Chooser, Protocol, Round, make_bench, run_trial
+from activesel.training.head import DEFAULT_STRENGTH, fit_head
 from activesel.uncertainty import score_margin, temper
 
 SEEDS = tuple(range(100, 106))
 BANDWIDTH, NARROW = 0.45, 0.2
+COMMITTEE = 8
 Rows = npt.NDArray[np.int64]
 Array = npt.NDArray[np.float64]
 
@@ -80,8 +82,13 @@ def describe(args: argparse.Namespace) -> str:
         "* *doubt of the neighbours too*: margin times its mean over the neighbourhood, as one doubtful image among",
         "  sure ones may be a wrong label.",
         "* *recentred*: each pick moved to the image nearest the mean of those that it stands for.",
-        "* *first batch half coverage*, *half coverage*: half of the picks by sparse-coverage's rule, then by the",
-        "  default's.",
+        "* *first batch half coverage*, *half coverage*: half of the picks by sparse-coverage's rule, then by",
+        "  the default's.",
+        "* *coverage for want of skill*: that share of a batch by sparse-coverage's rule which the model lacks of",
+        "  skill, squared; skill is balanced accuracy on left-out labels, chance 0. *Trust by skill*: the doubt's",
+        "  exponent from 0.5 without skill to 3.",
+        f"* *committee*: doubt of the mean of {COMMITTEE} heads on bootstraps of the labels. *Rare predictions first*:",
+        "  times the mean of 1 / sqrt(share of the class among the predictions).",
     ])  # fmt: skip
 
 
@@ -203,6 +210,70 @@ def _pick_both(shown: Round) -> Rows:
     return np.concatenate([first, _farthest(shown, known, _weight(shown), shown.batch - len(first))])
 
 
+def _skill(shown: Round) -> float:
+    """Return what least squares knows of the labels at hand, 0 no better than chance .. 1 all: balanced accuracy with
+    each label left out in turn, in closed form."""
+    present, classes = np.unique(shown.classes, return_inverse=True)
+    if len(present) < 2:
+        return 0.0
+    rows = shown.vectors[shown.labelled].astype(np.float64)
+    rows = rows - rows.mean(axis=0)
+    kernel = rows @ rows.T
+    inverse = np.linalg.inv(kernel + 0.1 * np.trace(kernel) / len(kernel) * np.eye(len(kernel)))
+    wanted = np.eye(len(present))[classes] / np.bincount(classes)[classes, None] ** 0.5
+    left_out = wanted - (inverse @ wanted) / np.diag(inverse)[:, None]
+    right = left_out.argmax(axis=1) == classes
+    balanced = float(np.mean([right[classes == one].mean() for one in range(len(present))]))
+    return max(0.0, (balanced - 1 / len(present)) / (1 - 1 / len(present)))
+
+
+def _pick_by_skill(shown: Round) -> Rows:
+    """As much coverage as the model lacks skill."""
+    if shown.probs is None:
+        return _farthest(shown, shown.labelled, _weight(shown), shown.batch)
+    size = round(shown.batch * (1 - _skill(shown)) ** 2)
+    first = _coverage(shown, size) if size else np.empty(0, np.int64)
+    known = np.concatenate([shown.labelled, first]).astype(np.int64)
+    return np.concatenate([first, _farthest(shown, known, _weight(shown), shown.batch - size)]).astype(np.int64)
+
+
+def _trust_by_skill(shown: Round) -> Rows:
+    """The exponent of the doubt from 0.5 without skill to 3 with all."""
+    trust = 0.5 + 2.5 * (_skill(shown) if shown.probs is not None else 0.0)
+    weight = _doubt(shown) ** trust * _kernel(shown.vectors, BANDWIDTH).mean(axis=1) ** 0.25
+    return _farthest(shown, shown.labelled, weight, shown.batch)
+
+
+def _pick_by_committee(shown: Round) -> Rows:
+    """Doubt of the mean of heads, each fitted on a bootstrap of the labels."""
+    if shown.probs is None:
+        return _farthest(shown, shown.labelled, _weight(shown), shown.batch)
+    rng = np.random.default_rng(shown.seed + len(shown.labelled))
+    members = []
+    for _ in range(COMMITTEE):
+        some = rng.integers(0, len(shown.labelled), len(shown.labelled))
+        if len(np.unique(shown.classes[some])) > 1:
+            members.append(_fitted(shown, some))
+    probs = np.mean([shown.probs, *members], axis=0)
+    return _farthest(shown, shown.labelled, _weight(replace(shown, probs=probs)), shown.batch)
+
+
+def _fitted(shown: Round, some: Rows) -> npt.NDArray[np.float32]:
+    head = fit_head(
+        shown.vectors[shown.labelled[some]], shown.classes[some], shown.n_classes, strength=DEFAULT_STRENGTH
+    )
+    return np.asarray(head.probabilities(shown.vectors), np.float32)
+
+
+def _pick_by_class(shown: Round) -> Rows:
+    """Images taken for a class that is rare among the predictions first."""
+    weight = _weight(shown)
+    if shown.probs is not None:
+        share = np.maximum(shown.probs.mean(axis=0), 1e-3)
+        weight = weight * (shown.probs @ share**-0.5)
+    return _farthest(shown, shown.labelled, weight, shown.batch)
+
+
 def _only_cold(pick: Chooser) -> Chooser:
     usual = find_chooser("default")
     return lambda shown: pick(shown) if shown.probs is None else usual(shown)
@@ -221,6 +292,10 @@ VARIANTS: dict[str, Chooser] = {
     "first batch recentred": _only_cold(_pick_recentred),
     "first batch half coverage": _only_cold(_pick_both),
     "half coverage": _pick_both,
+    "coverage for want of skill": _pick_by_skill,
+    "trust by skill": _trust_by_skill,
+    "committee": _pick_by_committee,
+    "rare predictions first": _pick_by_class,
     "sparse-coverage": find_chooser("sparse-coverage"),
     "mundig:diversity-margin": find_chooser("mundig:diversity-margin"),
     "ska:Badge": find_chooser("ska:Badge"),
