@@ -37,6 +37,7 @@ from synth.labels_file import read_labels
 SETS = {"magnetic_tile": ("neardup_group", "free")}
 REAL, COPIES, PASTED, PERLIN = "k real alone", "+ standard augmentation", "+ cut-paste", "+ Perlin (DRAEM)"
 UNFILTERED, FILTERED, TUNED, PROVED = "ours, unfiltered", "ours, filtered", "ours, share tuned", "ours, proved"
+PLAIN = "ours, filtered, not mixed"
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,12 @@ def run_cell(cell: Cell, real: RealSet, room: Workroom, count: int) -> dict[str,
     train = truth.take(side)
     made, speeds = make_all(cell, real, room, side, count)
     scores = {REAL: score_with(train, None, 0.0, test.vectors)}
-    scores |= {arm: score_with(train, images, UNTESTED_SHARE, test.vectors) for arm, images in made.items()}
+    for arm, images in made.items():
+        own = replace(images, hosts=None) if arm in (PASTED, PERLIN) else images
+        scores[arm] = score_with(train, own, UNTESTED_SHARE, test.vectors)
+        if arm in (PASTED, PERLIN):
+            scores[f"{arm}, mixed as ours"] = score_with(train, images, UNTESTED_SHARE, test.vectors)
+    scores[PLAIN] = score_with(train, replace(made[FILTERED], hosts=None), UNTESTED_SHARE, test.vectors)
     share, tried = choose_share(train, made[FILTERED], seed=cell.draw)
     scores[TUNED] = score_with(train, made[FILTERED], share, test.vectors)
     worth = prove_inside(train, made, number, cell.draw)
@@ -149,7 +155,7 @@ def make_rivals(arm: str, cell: Cell, real: RealSet, room: Workroom, side: np.nd
     key = hashlib.sha256(f"{arm} {vars(cell)} {count}".encode()).hexdigest()[:16]
     folder = room.folder / f"rival-{key}"
     folder.mkdir(parents=True, exist_ok=True)
-    paths, sources = [], []
+    paths, sources, stood = [], [], []
     for i in range(count):
         row, other = (int(one) for one in rng.choice(hosts, 2))
         host = read_image(Path(real.paths[row]))
@@ -161,7 +167,8 @@ def make_rivals(arm: str, cell: Cell, real: RealSet, room: Workroom, side: np.nd
         paths.append(folder / f"{i:04d}.jpg")
         paths[-1].write_bytes(encode_image(picture, ".jpg"))
         sources.append((origin, int(truth.groups[row])))
-    return Made(room.embed_files(paths, folder), number, np.array(sources))
+        stood.append(row)
+    return Made(room.embed_files(paths, folder), number, np.array(sources), truth.vectors[stood], truth.classes[stood])
 
 
 def prove_inside(train: Labelled, made: dict[str, Made], number: int, seed: int) -> Any:
