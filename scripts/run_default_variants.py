@@ -246,16 +246,33 @@ def _trust_by_skill(shown: Round) -> Rows:
 
 def _pick_by_committee(shown: Round) -> Rows:
     """Doubt of the mean of heads, each fitted on a bootstrap of the labels."""
+    return _farthest(shown, shown.labelled, _weight(_ask_committee(shown)), shown.batch)
+
+
+def _pick_by_all(shown: Round) -> Rows:
+    """The committee's doubt, and that of the neighbours, trusted by skill."""
+    asked = _ask_committee(shown)
+    kernel, doubt = _kernel(shown.vectors, NARROW), _doubt(asked)
+    both = doubt * (kernel @ doubt / kernel.sum(axis=1))
+    trust = 0.5 + _skill(shown) if shown.probs is not None else 1.0
+    weight = both**trust * _kernel(shown.vectors, BANDWIDTH).mean(axis=1) ** 0.25
+    return _farthest(shown, shown.labelled, weight, shown.batch)
+
+
+def _pick_by_committee_and_neighbours(shown: Round) -> Rows:
+    return _pick_by_neighbours(_ask_committee(shown))
+
+
+def _ask_committee(shown: Round) -> Round:
     if shown.probs is None:
-        return _farthest(shown, shown.labelled, _weight(shown), shown.batch)
+        return shown
     rng = np.random.default_rng(shown.seed + len(shown.labelled))
     members = []
     for _ in range(COMMITTEE):
         some = rng.integers(0, len(shown.labelled), len(shown.labelled))
         if len(np.unique(shown.classes[some])) > 1:
             members.append(_fitted(shown, some))
-    probs = np.mean([shown.probs, *members], axis=0)
-    return _farthest(shown, shown.labelled, _weight(replace(shown, probs=probs)), shown.batch)
+    return replace(shown, probs=np.mean([shown.probs, *members], axis=0))
 
 
 def _fitted(shown: Round, some: Rows) -> npt.NDArray[np.float32]:
@@ -295,6 +312,8 @@ VARIANTS: dict[str, Chooser] = {
     "coverage for want of skill": _pick_by_skill,
     "trust by skill": _trust_by_skill,
     "committee": _pick_by_committee,
+    "committee and neighbours": _pick_by_committee_and_neighbours,
+    "committee, neighbours, trust by skill": _pick_by_all,
     "rare predictions first": _pick_by_class,
     "sparse-coverage": find_chooser("sparse-coverage"),
     "mundig:diversity-margin": find_chooser("mundig:diversity-margin"),
