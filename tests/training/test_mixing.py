@@ -30,14 +30,24 @@ def test_what_a_variants_host_looks_like_is_gone(rng: np.random.Generator) -> No
 
 
 def test_every_variant_is_there_and_no_fewer_than_asked(rng: np.random.Generator) -> None:
-    assert len(mix(scene(rng, 7), rng)) == 86 * 7
+    assert len(mix(scene(rng, 7), rng)) == LEAST_ROWS
     assert len(mix(scene(rng, LEAST_ROWS + 1), rng)) == LEAST_ROWS + 1
 
 
-def test_without_other_hosts_or_real_examples_variants_are_taken_as_they_are(rng: np.random.Generator) -> None:
+def test_without_other_hosts_the_variants_own_do(rng: np.random.Generator) -> None:
     seen = scene(rng)
     alone = mix(Seen(seen.variants, seen.hosts, seen.others[:0], seen.real[:0]), rng)
-    np.testing.assert_allclose(alone[:5], unit(seen.variants), atol=1e-6)
+    assert alone[:, 1].min() > 0.7  # the variants' hosts are there
+    assert alone[:, 0] == pytest.approx(np.full(LEAST_ROWS, 0.447), abs=0.05)  # and the defect
+
+
+def test_what_variants_do_not_share_fades(rng: np.random.Generator) -> None:
+    """Axis 3 is changed by each variant in its own way, as rendering does: averaged, less of it is left."""
+    seen = scene(rng, 200)
+    noise = rng.normal(0, 0.5, 200).astype(np.float32)
+    noisy = seen.variants + noise[:, None] * np.array([0, 0, 0, 1], np.float32)
+    mixed = mix(Seen(noisy, seen.hosts, seen.others, seen.real[:0]), rng)
+    assert mixed[:, 3].std() < 0.6 * 0.5
 
 
 def test_equal_seeds_give_equal_mixtures(rng: np.random.Generator) -> None:
