@@ -38,7 +38,7 @@ def test_without_other_hosts_the_variants_own_do(rng: np.random.Generator) -> No
     seen = scene(rng)
     alone = mix(Seen(seen.variants, seen.hosts, seen.others[:0], seen.real[:0]), rng)
     assert alone[:, 1].min() > 0.7  # the variants' hosts are there
-    assert alone[:, 0] == pytest.approx(np.full(LEAST_ROWS, 0.447), abs=0.05)  # and the defect
+    assert alone[:, 0] == pytest.approx(np.full(LEAST_ROWS, 0.447), abs=0.1)  # and the defect
 
 
 def test_what_variants_do_not_share_fades(rng: np.random.Generator) -> None:
