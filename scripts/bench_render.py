@@ -34,7 +34,7 @@ from synth.seeds import proposal_rng
 SIDE = 512
 STAGES = {"warp_donors": "warp", "vary": "photometric", "blend_patches": "blend (Poisson inside)",
           "visible_mask": "label", "measure_grain": "grain of the host",
-          "source_grain": "grain of the donor"}  # fmt: skip
+          "source_ground": "grain and texture of the donor"}  # fmt: skip
 Times = dict[str, list[float]]
 
 

@@ -23,8 +23,8 @@ from synth.stocking import Stocked
 FALLBACK: BlendMode = "residual"
 TRIED: tuple[BlendMode, ...] = ("residual", "residual-scaled", "gradient", "alpha")  # at a tie the earlier
 FOLLOWS: tuple[BlendMode, ...] = ("residual-scaled", "gradient", "residual", "alpha")  # the same, if contrast follows
-_FIRST_BLOCK, _N_BLOCKS = 1_000_000, 2  # proposals of their own: what is judged by them is not chosen by them
-_N_NULLS = 12  # of each block
+_FIRST_BLOCK, _N_BLOCKS = 1_000_000, 1  # proposals of their own: what is judged by them is not chosen by them
+_N_NULLS = 16  # of each block
 _TIE = 0.05  # of AUC: less is chance with a dozen real crops
 
 
