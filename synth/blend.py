@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from synth.background import MARGIN_PX, grow
 from synth.coverage import coverage, drop_texture, own_texture
-from synth.grain import match_grain, measure_grain
+from synth.grain import drop_grain, match_grain, measure_grain
 from synth.poisson import Task, solve_corrections
 from synth.records import BlendMode, Levels, Mask, Patch
 
@@ -100,9 +100,11 @@ def border_ramp(length: int, free_low: bool, free_high: bool) -> npt.NDArray[np.
 
 
 def own_residual(job: Job) -> Levels:
-    """What the defect adds, without the texture of the donor's ground: the host has its own."""
+    """What the defect adds: its own structure where it hides the ground, else without the ground's texture."""
     residual = np.asarray(job.patch.picture - job.patch.background, np.float32)
-    return drop_texture(residual, job.patch_grain, job.patch_texture)
+    covered = coverage(residual, max(job.patch_texture, job.patch_grain))[:, :, None]
+    bare = drop_texture(residual, job.patch_grain, job.patch_texture)
+    return np.asarray(covered * drop_grain(residual, job.patch_grain) + (1 - covered) * bare, np.float32)
 
 
 def shade(job: Job) -> Levels:

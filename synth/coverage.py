@@ -17,6 +17,7 @@ from synth.records import Levels, Mask
 COARSE_PX = 9  # side of the box blur that parts texture from shading
 AREA_PX = 9  # side of the window in which the defect is told from texture
 HIDES = (1.5, 4.0)  # times the ground's own deviation: below, the host shows; above, it is hidden
+REGION_PX, MOSTLY = 15, (0.4, 0.7)  # side of a neighbourhood; share of it hidden from which all of it is
 LEAST_LEVELS = 3.0  # grey levels: on a surface without any texture
 
 Plane = npt.NDArray[np.float32]
@@ -25,12 +26,17 @@ Plane = npt.NDArray[np.float32]
 def coverage(residual: Levels, texture: float) -> Plane:
     """Return how far the defect hides the host, (h, w) 0..1: 0 where it does not exceed the ground's own texture.
 
+    Where most of the neighbourhood is hidden all of it is: a broken surface is as bright as the ground here and there.
+
     texture: deviation of the donor's ground, grey levels. No residual hides nothing, whatever the texture.
     """
     strength = peak(np.abs(cv2.blur(residual, (3, 3), borderType=cv2.BORDER_REPLICATE)))
     low, high = (share * max(texture, LEAST_LEVELS / HIDES[0]) for share in HIDES)
     t = np.clip((strength - np.float32(low)) / np.float32(high - low), 0, 1)
-    return np.asarray(t * t * (3 - 2 * t), np.float32)
+    own = t * t * (3 - 2 * t)
+    region = cv2.blur(own, (REGION_PX, REGION_PX), borderType=cv2.BORDER_REPLICATE)
+    inside = np.clip((region - MOSTLY[0]) / (MOSTLY[1] - MOSTLY[0]), 0, 1)
+    return np.asarray(np.maximum(own, inside), np.float32)
 
 
 def own_texture(levels: Levels) -> Levels:
