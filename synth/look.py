@@ -67,6 +67,7 @@ def draw_look(
     do not).
     """
     scale, mirrored, turned = draw_scale(rng, donor), bool(rng.random() < 0.5), draw_turn(rng, donor, habits)
+    mirrored = mirrored and not is_large(donor)  # it may show the part's own print
     if any(donor.at_edge):
         turned = 0.0
     elif mirrored and donor.elongation > ROUND:
@@ -88,7 +89,7 @@ def draw_scale(rng: np.random.Generator, donor: Donor) -> float:
     top, bottom, left, right = donor.at_edge
     if (top and bottom) or (left and right):
         return 1.0
-    if max(donor.mask.shape) > LARGE_PX:
+    if is_large(donor):
         return 1 + (scale - 1) / 3
     return scale
 
@@ -97,13 +98,15 @@ def draw_turn(rng: np.random.Generator, donor: Donor, habits: Habits) -> float:
     """A little; for a defect without direction quarter turns too (grounds are often alike in both axes)."""
     little, quarters = float(rng.normal(0, 1)), int(rng.integers(0, 4))
     little *= habits.turn if donor.elongation > ROUND else TURN[1]
-    if donor.elongation <= ROUND and max(donor.mask.shape) <= LARGE_PX:
+    if donor.elongation <= ROUND and not is_large(donor):
         return wrapped(little + quarters * np.pi / 2)
     return wrapped(little + (np.pi if quarters >= 2 else 0.0))
 
 
 def draw_numbers(rng: np.random.Generator, donor: Donor, branching: float, habits: Habits) -> dict[str, Any]:
     plate, elastic = rng.normal(0, THIN_PLATE, (3, 3, 2)), rng.normal(0, ELASTIC, (6, 6, 2))
+    if is_large(donor):  # its streaks are the part's, and straight
+        plate, elastic = plate / 4, elastic / 2
     numbers: dict[str, Any] = {
         "thin_plate": np.round(np.clip(plate, -0.08, 0.08), 3).tolist(),
         "elastic": np.round(np.clip(elastic, -2, 2), 2).tolist(),
@@ -122,6 +125,11 @@ def draw_numbers(rng: np.random.Generator, donor: Donor, branching: float, habit
         turned = (0.35 + 0.6 * angle) * (1 if side < 0.5 else -1)
         numbers["branch"] = [round(0.15 + 0.5 * where, 3), round(turned, 3), round(0.2 + 0.25 * length, 3)]
     return numbers
+
+
+def is_large(donor: Donor) -> bool:
+    """Tell whether a defect is so large that much of it is the part itself."""
+    return max(donor.mask.shape) > LARGE_PX
 
 
 def wrapped(angle: float) -> float:

@@ -60,3 +60,12 @@ def test_branches_only_where_asked_for() -> None:
 def test_a_round_defect_turns_freely_and_one_at_the_edge_never() -> None:
     assert np.std([look["angle_rad"] for look in draws("pit")]) > 1
     assert {look["angle_rad"] for look in draws("corner")} == {0.0}
+
+
+def test_a_large_defect_is_neither_mirrored_nor_much_bent() -> None:
+    shape = (200, 260)
+    mask = blob(shape, (100, 130), (80, 100))
+    large = donor_of(stained(surface(shape), mask, -30), mask)
+    looks = [draw_look(proposal_rng(1, number), large, mode="gradient") for number in range(20)]
+    assert not any(look["mirrored"] for look in looks)
+    assert max(np.abs(look["numbers"]["thin_plate"]).max() for look in looks) <= 0.03
