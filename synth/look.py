@@ -129,7 +129,7 @@ def draw_numbers(rng: np.random.Generator, donor: Donor, branching: float, habit
 
 def is_large(donor: Donor) -> bool:
     """Tell whether a defect is so large that much of it is the part itself."""
-    return max(donor.mask.shape) > LARGE_PX
+    return bool(max(donor.mask.shape) > LARGE_PX)
 
 
 def wrapped(angle: float) -> float:
