@@ -29,7 +29,7 @@ from activesel.pipelines.realset import FileEmbedder, RealSet, read_real
 from activesel.pipelines.synthesise import GenerateRequest
 from activesel.promotion import LEAST_GROUPS, average_precision, bound_difference, judge_by_siblings, judge_worth
 from activesel.seeds import derive_rng, derive_seed
-from activesel.training.mixture import UNTESTED_SHARE, Labelled, Made, choose_share, deal_folds, score_with
+from activesel.training.mixture import UNTESTED_SHARE, Labelled, Made, deal_folds, score_with
 from activesel.workspace import create_workspace, write_json
 from synth.bank import build_bank
 from synth.files import encode_image, read_image
@@ -37,7 +37,7 @@ from synth.labels_file import read_labels
 
 SETS = {"magnetic_tile": ("neardup_group", "free")}
 REAL, COPIES, PASTED, PERLIN = "k real alone", "+ standard augmentation", "+ cut-paste", "+ Perlin (DRAEM)"
-UNFILTERED, FILTERED, TUNED, PROVED = "ours, unfiltered", "ours, filtered", "ours, share tuned", "ours, proved"
+UNFILTERED, FILTERED, PROVED = "ours, unfiltered", "ours, filtered", "ours, proved"
 PLAIN, TWICE = "ours, filtered, not mixed", "2k real alone"
 
 
@@ -106,12 +106,10 @@ def run_cell(cell: Cell, real: RealSet, room: Workroom, count: int) -> dict[str,
             scores[f"{arm}, mixed as ours"] = score_with(train, images, UNTESTED_SHARE, test.vectors)
     scores[PLAIN] = score_with(train, replace(made[FILTERED], hosts=None), UNTESTED_SHARE, test.vectors)
     scores[TWICE] = score_with(truth.take(twice), None, 0.0, test.vectors)
-    share, tried = choose_share(train, made[FILTERED], seed=cell.draw)
-    scores[TUNED] = score_with(train, made[FILTERED], share, test.vectors)
     worth = prove_inside(train, made, number, cell.draw)
     scores[PROVED] = scores[FILTERED] if worth.is_promoted else scores[REAL]
     arms = {arm: measure(values, test, number, good) for arm, values in scores.items()}
-    return {"arms": arms, "images_per_s": speeds, "proof": worth.outcome, "share": share, "inner": len(tried) > 0,
+    return {"arms": arms, "images_per_s": speeds, "proof": worth.outcome,
             "n_test": int((test.classes == number).sum()), "n_kept": len(made[FILTERED].vectors)}  # fmt: skip
 
 

@@ -127,7 +127,6 @@ def say_limits(cells: Sequence[dict[str, Any]]) -> list[str]:
         "- The linear head alone; no fine-tuned network, no other data set, no gap-aimed arm.",
         "- Perlin and cut-paste are small re-implementations from the papers; the packages themselves were not run,",
         "  and the texture data set of the Perlin paper is replaced by shuffled cells of good images.",
-        "- `ours, share tuned` picks the share by the mean of inner folds, without asking for confidence.",
         "- With fewer than 5 groups of real images the class cannot be judged: `ours, proved` rests on its siblings",
         "  then (docs/proof.md), here on their test halves. An interval that includes 0 is no gain shown.",
         "- *Against the better* is against whichever of both was better in the very cell: a rival that nobody has, as",
