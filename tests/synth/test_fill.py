@@ -174,7 +174,7 @@ def test_numbers_are_filled_in_order(labels: Path, tmp_path: Path) -> None:
     assert summary.gaps[0]["reach"] is None
 
 
-def test_a_kept_variant_is_made_again_to_the_byte(aimed: tuple[Path, Summary], tmp_path: Path) -> None:
+def test_a_kept_variant_is_made_again_to_the_byte(aimed: tuple[Path, Summary]) -> None:
     folder, _ = aimed
     for one in records(folder):
         assert replay(folder, str(one["id"])).is_equal
