@@ -180,10 +180,10 @@ def _say_region(
 def _judge_number(target: Target, allowed: Flags, kept: Sequence[int], most: int) -> GapVerdict:
     own = tuple(row for row in kept if allowed[row])
     before, after = (min(1.0, n / max(1, target.need)) for n in (target.have, target.have + len(own)))
-    outcome: Outcome = "closed" if len(own) >= target.missing else "narrowed" if own else "unreachable"
+    outcome: Outcome = "closed" if len(own) >= target.missing else "narrowed" if allowed.any() else "unreachable"
     reason = f"{len(own)} variants stand in for {target.missing} missing images, and count as no real one"
-    if outcome == "narrowed" and len(kept) >= most:
+    if outcome == "unreachable":
+        reason = "no variant of it passed the rules"
+    elif outcome == "narrowed" and len(kept) >= most:
         reason += f"; the most images asked for, {most}, are kept"
-    elif outcome == "unreachable":
-        reason = "no variant of it passed the rules" if not allowed.any() else f"other gaps took all {most} images"
     return GapVerdict(target.name, outcome, before, after, own, float("nan"), float("nan"), reason)

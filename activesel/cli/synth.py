@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -91,7 +92,7 @@ def synth(
     """
     if context.invoked_subcommand is not None:
         return
-    wanted = {
+    wanted: dict[str, Any] = {
         "images": images, "count": count, "seed": seed, "good": good, "recipes": tuple(recipe or ()),
         "recipe_share": recipe_share, "blends": tuple(blend or ()), "formats": tuple(format_ or ("coco",)),
         "suffix": f".{image_format}" if image_format else None, "group_column": group_column,
@@ -104,16 +105,19 @@ def synth(
         fill(open_workspace(workspace_dir, settings), class_, labels, out, wanted, embed=embed, dry_run=dry_run,
              as_json=as_json)  # fmt: skip
         return
-    request, config = _read_request(class_, labels, out, workspace_dir, settings, **wanted)
     from activesel.pipelines.synthesise import plan_synthesis, synthesise
 
     if dry_run:
-        plan = plan_synthesis(request, config)
+        with tempfile.TemporaryDirectory() as folder:  # for a label file that nobody needs afterwards
+            plan = plan_synthesis(
+                *_read_request(class_, labels, out, workspace_dir, settings, folder=Path(folder), **wanted)
+            )
         show_json(plan) if as_json else show_pairs(
             (name, "; ".join(value) if isinstance(value, list) else value) for name, value in plan.items()
         )
         tell("dry run: nothing was written")
         return
+    request, config = _read_request(class_, labels, out, workspace_dir, settings, **wanted)
     summary = synthesise(request, config, embed=embed and gate)
     show_json({**vars(summary), "sheet": summary.folder / "sheet.html"}) if as_json else _show(summary)
 
@@ -207,7 +211,7 @@ def recipes(as_json: AsJson = False) -> None:
 
 def _read_request(
     class_: str | None, labels: Path | None, out: Path, workspace_dir: Path | None, settings: list[str] | None,
-    **wanted: object,
+    *, folder: Path | None = None, **wanted: object,
 ) -> tuple[GenerateRequest, Config]:  # fmt: skip
     """Return the request, and the settings of the workspace or, where a label file is named, the defaults."""
     from activesel.config import load_config
@@ -220,7 +224,7 @@ def _read_request(
     if labels is not None and workspace_dir is None:
         return request, load_config(None, settings or ())
     workspace = open_workspace(workspace_dir, settings)
-    return request_in_workspace(workspace, request), workspace.config
+    return request_in_workspace(workspace, request, folder=folder), workspace.config
 
 
 def _show(summary: Summary) -> None:

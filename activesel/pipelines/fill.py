@@ -13,6 +13,7 @@ from activesel.pipelines.gap_targets import GapEntry, aim_at, read_gaps
 from activesel.pipelines.realset import FileEmbedder
 from activesel.pipelines.synthesise import GenerateRequest, Summary, request_in_workspace, synthesise
 from activesel.workspace import Workspace, write_json
+from synth.publish import STATE
 
 REPORT = "gaps.json"
 MOST_VARIANTS = 500  # asked for at once by a next command
@@ -121,6 +122,9 @@ def as_json(filling: Filling) -> dict[str, Any]:
 def _choose(entries: Sequence[GapEntry], request: FillRequest) -> list[GapEntry]:
     """Return the gaps to fill, all or those of a class."""
     if request.label is None:
+        if (request.synthesis.out / STATE).exists():
+            raise UsageError("the folder is a set itself, and without --class each class gets a folder in it",
+                             where=str(request.synthesis.out), hint="name another --out")  # fmt: skip
         return list(entries)
     own = [one for one in entries if one.label == request.label]
     if not own:
@@ -145,7 +149,7 @@ def _tell(
 
 def _next(workspace: Workspace, gap: GapEntry, outcome: str, summary: Summary, asked: GenerateRequest) -> str:
     """Return the command for a gap that is not closed: more variants where some land, else the nearest of the pool."""
-    if outcome == "unreachable":
+    if outcome == "unreachable":  # however many more: none lands there
         words = ["activesel", "select", "--budget", str(max(1, gap.missing)), "--focus", gap.label]
     else:
         is_short = summary.n_kept >= asked.count

@@ -191,6 +191,11 @@ def test_a_class_without_a_gap_is_told(workspace: Workspace, tmp_path: Path) -> 
         fill(workspace, ask(tmp_path / "set", label="good"))
 
 
+def test_without_a_class_a_set_is_no_folder_of_sets(workspace: Workspace, filling: Filling) -> None:
+    with pytest.raises(UsageError, match="the folder is a set itself"):
+        fill(workspace, ask(filling.folder, label=None))
+
+
 def test_a_plan_writes_nothing(workspace: Workspace, tmp_path: Path) -> None:
     plan = plan_filling(workspace, ask(tmp_path / "sets", label=None))
     assert [(one["name"], one["missing"]) for one in plan["gaps"] if one["name"] == "scratch: images"] == [

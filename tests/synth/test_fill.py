@@ -78,6 +78,8 @@ def test_regions_come_before_numbers_where_not_all_can_be_kept() -> None:
     assert not found.is_enough(3)
     starved = fill(region("r", 10), number("n", 0, 9), at=line(10, 10.1), most=2, meets=np.eye(2, dtype=bool)[[0, 0]])
     assert starved.verdicts[0].outcome == "narrowed"
+    taken = fill(number("n", 0, 9), region("r", 10), at=line(10, 10.1), most=2, meets=np.array([[False, True]] * 2))
+    assert [one.outcome for one in taken.verdicts] == ["narrowed", "narrowed"]
 
 
 def test_a_slice_takes_only_what_lies_in_it() -> None:
