@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from activesel.pipelines.siblings import Gains
 from activesel.promotion import Bound, Worth
 from activesel.report.proof_page import ChangeRow, PrecisionRow, ProofPage, render_proof
 from activesel.workspace import write_atomic, write_json
@@ -27,6 +28,7 @@ class Proof:
     """worth: the verdict. precision: arm -> average precision of the class, the mean over repeats. gains: rival ->
     bound. others: other class -> bound against real images alone. shares: of the class's weight, chosen fold by fold.
     by_class: class -> the same as precision, of each. refused: what the rules on the set as a whole say against it.
+    siblings: where the class is too rare to be judged, what variants gain on other classes cut to as many groups.
     """
 
     folder: Path
@@ -41,6 +43,7 @@ class Proof:
     notes: tuple[str, ...]
     by_class: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     refused: tuple[str, ...] = ()
+    siblings: Gains = field(default_factory=dict)
 
     @property
     def share(self) -> float:
@@ -70,7 +73,7 @@ def as_json(proof: Proof) -> dict[str, Any]:
     return {"schema_version": _SCHEMA_VERSION, "class": proof.label, "promoted": proof.worth.is_promoted,
             "verdict": proof.worth.outcome, "reason": proof.worth.reason, "groups_needed": proof.worth.needed,
             "n_images": proof.n_images, "n_groups": proof.n_groups, "average_precision": dict(proof.precision),
-            **bounds, "shares": list(proof.shares), "real_share_floor": 1 - proof.share,
+            **bounds, "siblings": proof.siblings, "shares": list(proof.shares), "real_share_floor": 1 - proof.share,
             "by_class": {name: dict(one) for name, one in proof.by_class.items()}, "set_refused": list(proof.refused),
             "weights": WEIGHTS if proof.worth.is_promoted else None, "notes": list(proof.notes)}  # fmt: skip
 
@@ -88,12 +91,19 @@ def page_of(proof: Proof, most_fall: float, accepted: str | None) -> ProofPage:
         proof.label, str(proof.folder), proof.worth.is_promoted, proof.worth.outcome, proof.worth.reason,
         proof.n_images, proof.n_groups, proof.share, tuple(proof.shares), arms, precision, tuple(changes),
         proof.refused, accepted if proof.refused else None, _pictures(proof.folder), proof.notes,
+        tuple(_sibling(name, rival, values) for rival, one in proof.siblings.items() for name, values in one.items()),
     )  # fmt: skip
 
 
 def _change(name: str, rival: str, bound: Bound, least: float) -> ChangeRow:
     ok = bound.low > 0 if least == 0 else bound.low >= least
     return ChangeRow(name, rival, bound.mean, bound.low, bound.high, least, ok)
+
+
+def _sibling(name: str, rival: str, values: Sequence[float]) -> ChangeRow:
+    """Return what variants change on a class cut to as few groups: the mean of its draws, the least, the most."""
+    mean = float(np.mean(values))
+    return ChangeRow(name, rival, mean, min(values), max(values), 0.0, mean > 0)
 
 
 def _pictures(folder: Path) -> tuple[bytes, ...]:

@@ -14,12 +14,21 @@ from activesel.errors import DataError, RefusedError, UsageError
 from activesel.pipelines.foldsets import Workroom, make_copies, make_variants
 from activesel.pipelines.proof_files import COPIES, REAL, VARIANTS, WEIGHTS, Proof, ship
 from activesel.pipelines.realset import FileEmbedder, RealSet, read_real
+from activesel.pipelines.siblings import measure_siblings
 from activesel.pipelines.synthesise import GenerateRequest, synthesise, translate
 from activesel.progress import show_progress
-from activesel.promotion import LEAST_GROUPS, MOST_FALL, Worth, average_precision, bound_difference, judge_worth
+from activesel.promotion import (
+    LEAST_GROUPS,
+    MOST_FALL,
+    Worth,
+    average_precision,
+    bound_difference,
+    judge_by_siblings,
+    judge_worth,
+)  # fmt: skip
 from activesel.records import FloatArray, IntArray
 from activesel.seeds import derive_rng, derive_seed
-from activesel.training.mixture import choose_share, deal_folds, score_with
+from activesel.training.mixture import UNTESTED_SHARE, choose_share, deal_folds, score_with
 from activesel.workspace import Workspace, create_workspace
 from synth.generate import request_from_json
 from synth.labels_file import read_labels
@@ -140,8 +149,7 @@ def _run(request: ProveRequest, room: Workroom, real: RealSet) -> Proof:
     is_own = truth.classes == number
     n_groups = len(np.unique(truth.groups[is_own]))
     if n_groups < LEAST_GROUPS:
-        worth = judge_worth({}, {}, n_groups, most_fall=request.most_fall)
-        return Proof(request.synthesis.out, label, worth, int(is_own.sum()), n_groups, {}, {}, {}, (), real.notes)
+        return _run_by_siblings(request, room, real, n_groups)
     scores, shares = _hold_out(request, room, real)
     rng = derive_rng(request.synthesis.seed, "proof", "bootstrap")
     gains = {
@@ -164,6 +172,17 @@ def _run(request: ProveRequest, room: Workroom, real: RealSet) -> Proof:
     worth = judge_worth(gains, others, n_groups, most_fall=request.most_fall)
     return Proof(request.synthesis.out, label, worth, int(is_own.sum()), n_groups, by_class[label], gains, others,
                  tuple(shares), real.notes, by_class)  # fmt: skip
+
+
+def _run_by_siblings(request: ProveRequest, room: Workroom, real: RealSet, n_groups: int) -> Proof:
+    asked = request.synthesis
+    fold_count = min(asked.count, request.fold_count)
+    gains = measure_siblings(replace(asked, count=fold_count), room, real, n_groups, (REAL, COPIES))
+    rng = derive_rng(asked.seed, "proof", "siblings")
+    worth = judge_by_siblings(gains, n_groups, rng, most_fall=request.most_fall)
+    shares = (UNTESTED_SHARE,) if worth.is_promoted else ()
+    n_images = int((real.labelled.classes == real.number_of(asked.label)).sum())
+    return Proof(asked.out, asked.label, worth, n_images, n_groups, {}, {}, {}, shares, real.notes, siblings=gains)
 
 
 def _hold_out(request: ProveRequest, room: Workroom, real: RealSet) -> tuple[dict[str, list[FloatArray]], list[float]]:

@@ -43,7 +43,8 @@ class ChangeRow:
 @dataclass(frozen=True)
 class ProofPage:
     """refused: what the rules on the whole set say against it. accepted: why somebody lets it pass all the same.
-    pictures: strips of variants, JPEG bytes: image, defect, outline, host."""
+    pictures: strips of variants, JPEG bytes: image, defect, outline, host. siblings: of a class too rare to be judged,
+    changes on others cut to as many groups, from the least draw to the most."""
 
     label: str
     folder: str
@@ -61,13 +62,14 @@ class ProofPage:
     accepted: str | None
     pictures: tuple[bytes, ...]
     notes: tuple[str, ...]
+    siblings: tuple[ChangeRow, ...] = ()
 
 
 def render_proof(page: ProofPage) -> str:
     """Return the page as text; names of classes and files come from strangers and are escaped."""
     names = ("page.css", "gaps.css", "proof.css")
     style = "".join((HERE / name).read_text(encoding="utf8") for name in names)
-    span = find_span(page.changes)
+    span = find_span([*page.changes, *page.siblings])
     context: dict[str, Any] = {"page": page, "version": __version__, "style": Markup(style), "span": span}
     return _environment().get_template("proof.html.j2").render(context)
 

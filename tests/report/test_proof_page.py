@@ -44,6 +44,13 @@ def test_too_few_images_leave_a_page_without_figures() -> None:
     assert "not promoted" in text
 
 
+def test_siblings_speak_for_a_class_too_rare() -> None:
+    text = render_proof(page(changes=(), precision=(), siblings=CHANGES, outcome="promoted by siblings"))
+    assert "for its siblings" in text
+    assert "loses" in text
+    assert "promoted by siblings" in text
+
+
 def test_what_refuses_the_set_stands_on_it() -> None:
     assert "refuse it" in render_proof(page(refused=("two-sample: 0.95",)))
     text = render_proof(page(refused=("two-sample: 0.95",), accepted="we looked"))
