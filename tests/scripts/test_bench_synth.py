@@ -68,7 +68,9 @@ def test_intervals_are_paired_over_cells() -> None:
     cells = [cell("crack", draw, ours) for draw, ours in enumerate((0.6, 0.6, 0.6))]
     assert difference(cells, "ours", ["k real"]) == "+0.100 (+0.100 to +0.100)"
     assert difference(cells, "k real", ["k real"]) == ""
-    low, high = (float(one) for one in difference([*cells, cell("pit", 0, 0.2)], "ours", "k real")[8:-1].split(" to "))
+    low, high = (
+        float(one) for one in difference([*cells, cell("pit", 0, 0.2)], "ours", ["k real"])[8:-1].split(" to ")
+    )
     assert low == pytest.approx(-0.2)  # three of four drawn are the loser in 5 % of resamples, all four in 0.4 %
     assert high == pytest.approx(0.1)
 
