@@ -79,7 +79,7 @@ def facts_of(record: Mapping[str, Any]) -> list[str]:
                 f"strength {plan['strength']:.2f}"  # fmt: skip
     host = f"host {record['host']['path'].rpartition('/')[2]}"
     scores = ", ".join(f"{one['rule']} {one['value']:.3g}" for one in record["verdicts"] if one["value"] is not None)
-    return [made, host, scores]
+    return [made, host, scores, *([f"for {'; '.join(record['gaps'])}"] if record.get("gaps") else [])]
 
 
 def _stand(standing: Standing) -> str:

@@ -161,6 +161,7 @@ def test_only_what_lands_in_the_gap_is_kept(aimed: tuple[Path, Summary]) -> None
     sheet = (folder / "sheet.html").read_text()
     assert "gaps aimed at: 2" in sheet
     assert "unreachable" in sheet
+    assert sheet.count("<p>for middle</p>") == 2
 
 
 def test_it_stops_when_all_is_closed(labels: Path, tmp_path: Path) -> None:
