@@ -13,6 +13,7 @@ from activesel.pipelines.gap_targets import GapEntry, aim_at, read_gaps
 from activesel.pipelines.realset import FileEmbedder
 from activesel.pipelines.synthesise import GenerateRequest, Summary, request_in_workspace, synthesise
 from activesel.workspace import Workspace, write_json
+from synth.labels_file import examples_of, read_labels
 from synth.publish import STATE
 
 REPORT = "gaps.json"
@@ -98,6 +99,7 @@ def fill(workspace: Workspace, request: FillRequest) -> Filling:
             outcomes += [_failed(one, error) for one in own]
             continue
         sets.append(summary)
+        notes += _guessed(wanted)
         outcomes += [_tell(workspace, one, verdict, summary, asked)
                      for one, verdict in zip(own, summary.gaps, strict=True)]  # fmt: skip
     if failures and not sets:
@@ -132,6 +134,16 @@ def _choose(entries: Sequence[GapEntry], request: FillRequest) -> list[GapEntry]
         raise UsageError("no gap of this class is to be synthesised", where=f"--class {request.label}", found=names,
                          hint="`activesel gaps` says what each gap takes")  # fmt: skip
     return own
+
+
+def _guessed(request: GenerateRequest) -> list[str]:
+    """Return a note where nobody says where the defects lie, so that what stands out was taken for them."""
+    table = read_labels(request.labels, request.images, group_column=request.group_column)
+    own = examples_of(table, request.label)
+    if not own or any(one.mask or one.box for one in own):
+        return []
+    return [f"{request.label}: no mask or box says where its defects are, so what stands out was taken for them; "
+            "name them with --labels, or a table under masks: in requirements.yaml"]  # fmt: skip
 
 
 def _failed(gap: GapEntry, error: DataError) -> GapOutcome:

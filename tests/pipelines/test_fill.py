@@ -288,6 +288,10 @@ def test_masks_come_from_a_file_beside_or_from_the_requirements(tmp_path: Path) 
         assert len(shown) == 4
         assert all(one.mask and Path(one.mask).is_file() for one in shown)
     assert not [one for one in read_labels(label_file(workspace)).examples if one.mask]
+    asked = GenerateRequest(Path(), "scratch", tmp_path / "set")
+    assert story._guessed(request_in_workspace(workspace, asked, masks=masks)) == []
+    (note,) = story._guessed(request_in_workspace(workspace, asked))
+    assert note.startswith("scratch: no mask or box says where its defects are")
 
 
 def test_labels_that_came_since_are_told(workspace: Workspace, tmp_path: Path) -> None:
