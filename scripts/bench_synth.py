@@ -116,8 +116,8 @@ def run_cell(cell: Cell, real: RealSet, room: Workroom, count: int) -> dict[str,
     worth = prove_inside(train, made, number, cell.draw)
     scores[PROVED] = scores[FILTERED] if worth.is_promoted else scores[REAL]
     arms = {arm: measure(values, test, number, good) for arm, values in scores.items()}
-    return {"arms": arms, "images_per_s": speeds, "proof": worth.outcome, "aimed": len(aimed.vectors), "gap": gap, "n_test": int((test.classes == number).sum()),
-            "n_kept": len(made[FILTERED].vectors)}  # fmt: skip
+    return {"arms": arms, "images_per_s": speeds, "proof": worth.outcome, "aimed": len(aimed.vectors), "gap": gap,
+            "n_test": int((test.classes == number).sum()), "n_kept": len(made[FILTERED].vectors)}  # fmt: skip
 
 
 def aim_at_pool(made: Made, train: Labelled, pool: np.ndarray, number: int) -> tuple[Made, str]:
