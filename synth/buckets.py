@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SIZES = (32, 64, 96, 128, 192, 256, 384)
+SIZES = (32, 48, 64, 80, 96, 112, 128, 160, 192, 256, 384)  # a solve costs the third power of its side
 STEP = 128  # beyond the largest size
 
 
