@@ -25,9 +25,10 @@ import torch
 
 from synth import render
 from synth.bank import build_bank
+from synth.files import encode_image, encode_mask
 from synth.look import draw_look
 from synth.poisson import Task, solve_corrections
-from synth.records import BLEND_MODES, Donor, Example, Host, Image, Plan, Variant
+from synth.records import BLEND_MODES, Donor, Example, Host, Image, Plan
 from synth.render import BLOCK, patch_size, render_block
 from synth.seeds import proposal_rng
 
@@ -61,11 +62,11 @@ def measure(blocks: list[list[Plan]], donors: Mapping[str, Donor], hosts: Mappin
         with timed("render", wall, process), watched_stages(wall, process):
             variants = render_block(plans, donors, hosts, {})
         with timed("encode", wall, process):
-            files = [encode(variant.picture) for variant in variants]
+            files = [encode_image(variant.picture, ".jpg") for variant in variants]
         with timed("mask", wall, process):
-            masks = [encode_mask(variant) for variant in variants]
+            masks = [encode_mask(variant.mask) for variant in variants]
         with timed("floor", wall, process):
-            floor = [encode(hosts[plan.host_id].picture) for plan in plans]
+            floor = [encode_image(hosts[plan.host_id].picture, ".jpg") for plan in plans]
         assert len(files) == len(masks) == len(floor) == BLOCK
     compare_poisson(wall, process)
     return wall, process
@@ -166,18 +167,6 @@ def make_plans(block: int, donors: list[Donor], modes: list[Any]) -> list[Plan]:
         at = int(rng.integers(0, SIDE - height)), int(rng.integers(0, SIDE - width))
         plans.append(replace(plan, top_left=at))
     return plans
-
-
-def encode(picture: Image) -> bytes:
-    done, file = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 95])
-    assert done
-    return file.tobytes()
-
-
-def encode_mask(variant: Variant) -> bytes:
-    done, file = cv2.imencode(".png", variant.mask.astype(np.uint8) * 255, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    assert done
-    return file.tobytes()
 
 
 if __name__ == "__main__":

@@ -17,12 +17,13 @@ from synth.files import write_atomic
 from synth.records import Plan, Variant, Verdict
 
 SCHEMA_VERSION = 1
-_PACKAGES = ("activesel", "numpy", "torch", "opencv-python-headless", "albumentations")
+RENDERER = "2"  # counted up when the same plan gives other bytes
+_PACKAGES = ("activesel", "numpy", "torch", "opencv-python-headless")
 
 
 def versions() -> dict[str, str]:
-    """Return package -> version of what the pictures depend on; absent packages are left out."""
-    found: dict[str, str] = {}
+    """Return package -> version of what the pictures depend on, our renderer's first; absent packages are left out."""
+    found = {"renderer": RENDERER}
     for name in _PACKAGES:
         try:
             found[name] = version(name)

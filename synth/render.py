@@ -16,6 +16,8 @@ import torch
 from synth.blend import Job, blend_patches, patch_grain, unchanged_outside
 from synth.errors import SynthError
 from synth.grain import measure_grain
+from synth.levels import grey, middle
+from synth.memory import keep_memory
 from synth.photometric import vary
 from synth.records import Donor, Host, Image, Levels, Mask, Patch, Plan, Recipe, Variant
 from synth.visibility import visible_mask
@@ -72,10 +74,11 @@ def render_block(
 
     Raises: SynthError where a plan names a donor, host or recipe that is not given, or misses its host altogether.
     """
+    keep_memory()
     with one_thread():
         own = [plan for plan in plans if plan.source == "donor"]
         sources = [find(donors, plan.source_id, "donor", plan) for plan in own]
-        warped = dict(zip((plan.number for plan in own), warp_donors(own, sources, device), strict=True))
+        warped = dict(zip((plan.number for plan in own), warp_donors(own, sources), strict=True))
         grains = {donor.donor_id: source_grain(donor) for donor in {one.donor_id: one for one in sources}.values()}
         jobs, places = [], []
         for plan in plans:
@@ -171,11 +174,11 @@ def recipe_patch(plan: Plan, place: Place, ground: Levels, recipe: Recipe) -> Pa
 def finish(plan: Plan, host: Host, place: Place, job: Job, blended: Levels) -> Variant:
     """Round, paste and label: what did not visibly change is not labelled."""
     picture: Image = host.picture.copy()
-    meant, mask = np.zeros(host.part.shape, bool), np.zeros(host.part.shape, bool)
+    meant, mask = np.zeros(host.part.shape, np.bool_), np.zeros(host.part.shape, np.bool_)
     meant[place.at] = job.patch.mask
     seen = visible_mask(blended, job.host, job.patch.mask, job.host_grain)
     result = np.rint(unchanged_outside(blended, job.host, seen | job.patch.mask))
-    picture[place.at] = result.astype(np.uint8)
+    picture[place.at] = result  # cast here: levels are whole and within 0..255
     mask[place.at] = seen
-    contrast = float(np.median(np.abs(result[seen] - job.host[seen]).mean(1))) if seen.any() else 0.0
+    contrast = middle(grey(np.abs(result - job.host))[seen]) if seen.any() else 0.0
     return Variant(plan, picture, mask, meant, contrast)

@@ -30,7 +30,7 @@ def visible_mask(variant: Levels, host: Levels, meant: Mask, grain: float) -> Ma
     strength = upper_fifth(off[meant])
     threshold = max(LEAST_LEVELS, GRAIN_SHARE * grain)
     seen = ((off > threshold) & meant) | ((off > max(threshold, EDGE_SHARE * strength)) & grow(meant, NEAR_PX))
-    side = int(np.clip(np.sqrt(meant.sum()) / 6, 1, 15)) | 1
+    side = int(min(max(np.count_nonzero(meant) ** 0.5 / 6, 1), 15)) | 1
     if side > 1:  # a defect that is texture: its change averaged over a patch of it
         texture = cv2.blur(peak(np.abs(change)), (side, side))
         seen |= meant & (texture > max(LEAST_LEVELS, TEXTURE_SHARE * grain))
@@ -54,5 +54,5 @@ def drop_specks(seen: npt.NDArray[np.uint8], meant: Mask) -> Mask:
     keep = stats[:, cv2.CC_STAT_AREA] >= LEAST_PX
     keep[0] = False
     meets = np.zeros(n, bool)
-    meets[np.unique(labels[meant])] = True
+    meets[labels[meant]] = True
     return np.asarray((keep & meets)[labels])

@@ -14,7 +14,7 @@ from synth.background import grow
 from synth.blend import FEATHER_PX
 from synth.errors import SynthError
 from synth.look import draw_look
-from synth.records import BLEND_MODES, BlendMode, Donor, Levels, Patch, Plan, Variant
+from synth.records import BLEND_MODES, BlendMode, Donor, Image, Levels, Patch, Plan, Variant
 from synth.render import patch_size, render_block, span_host
 from synth.seeds import proposal_rng
 from tests.synth.made import blob, donor_of, host_of, overlap, plan_of, stained, streak, surface
@@ -159,6 +159,36 @@ def test_a_block_repeats_to_the_byte_whatever_the_threads() -> None:
         assert one.contrast == two.contrast
     assert all(variant.mask.any() for variant in first)
     assert len({variant.picture.tobytes() for variant in first}) == 32
+
+
+def apart(picture: Image, offset: int) -> Image:
+    """The same picture where no vector instruction likes it, rows apart."""
+    height, width = picture.shape[:2]
+    wide = np.zeros((height, (width + 7) * 3 + offset), np.uint8)
+    out = wide[:, offset : offset + width * 3].reshape(height, width, 3)
+    out[:] = picture
+    assert np.shares_memory(out, wide)
+    return out
+
+
+@pytest.mark.parametrize("offset", [1, 3, 8])
+def test_where_pictures_lie_in_memory_changes_no_byte(offset: int) -> None:
+    plans, donors = block()
+    picture = surface(SHAPE, seed=9)
+    moved = [replace(one, picture=apart(one.picture, offset)) for one in donors]
+    first, second = (
+        render_block(plans, {one.donor_id: one for one in those}, {"h": host_of(ground)}, {})
+        for those, ground in ((donors, picture), (moved, apart(picture, offset)))
+    )
+    assert [one.picture.tobytes() for one in first] == [one.picture.tobytes() for one in second]
+    assert [one.mask.tobytes() for one in first] == [one.mask.tobytes() for one in second]
+
+
+def test_a_place_in_the_block_changes_no_byte() -> None:
+    plans, donors = block()
+    order = np.random.default_rng(4).permutation(len(plans)).tolist()
+    first, second = render(plans, donors), render([plans[n] for n in order], donors)
+    assert [first[n].picture.tobytes() for n in order] == [one.picture.tobytes() for one in second]
 
 
 class Square:
