@@ -1,10 +1,11 @@
-"""Variants a second on one core at 512 x 512 RGB, stage by stage, beside encoding alone and OpenCV's seamlessClone.
+"""Variants a second on one core at 512 x 512 RGB, stage by stage, beside encoding alone and other generators.
 
     python scripts/bench_render.py                  made-up donors of 30 to 110 px
-    python scripts/bench_render.py --blend residual --blocks 20
+    python scripts/bench_render.py --blend residual --blocks 20 --peers build/peers
 
-Each stage is timed in the same run, median of the blocks, so that a busy machine slows all alike. ``process`` is
-processor time, which others' work stretches less. Floor: encoding the host as JPEG-95, as if rendering cost nothing.
+Everything is timed in turn in the same run, median of the blocks, so that a busy machine slows all alike. ``process``
+is processor time, which others' work stretches less. Floor: encoding the host as JPEG-95, as if rendering cost nothing.
+Peers (bench/synth_peers.py): from one picture to a file as ours, encoded alike; missing ones are named.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import cv2
 import numpy as np
 import torch
+from bench.synth_peers import Generate, load_peers
 
 from synth import render
 from synth.bank import build_bank
@@ -33,16 +36,20 @@ from synth.render import BLOCK, patch_size, render_block
 from synth.seeds import proposal_rng
 
 SIDE = 512
-STAGES = {"warp_donors": "warp", "vary": "photometric", "blend_patches": "blend (Poisson inside)",
-          "visible_mask": "label", "measure_grain": "grain of the host",
-          "source_grain": "grain of the donor"}  # fmt: skip
+STAGES = {"warp_donors": "- warp", "vary": "- photometric", "blend_patches": "- blend (Poisson inside)",
+          "visible_mask": "- label", "measure_grain": "- grain of the host",
+          "source_grain": "- grain of the donor"}  # fmt: skip
+TITLES = {**STAGES, "encode": "encode, JPEG-95", "mask": "mask, PNG", "floor": "encode the host: the floor",
+          "poisson": "Poisson alone, 96 px", "seamlessClone": "OpenCV's seamlessClone, the same"}  # fmt: skip
 Times = dict[str, list[float]]
+Peers = dict[str, Generate | None]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--blend", choices=BLEND_MODES, help="one mode; without it all five in turn")
-    parser.add_argument("--blocks", type=int, default=10, help=f"of {BLOCK} variants each")
+    parser.add_argument("--blocks", type=int, default=20, help=f"of {BLOCK} variants each")
+    parser.add_argument("--peers", type=Path, help="folder of packages, searched for peers that are not installed")
     options = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
@@ -51,11 +58,14 @@ def main() -> None:
     blocks = [make_plans(index, donors, modes) for index in range(options.blocks)]
     known = {donor.donor_id: donor for donor in donors}
     render_block(blocks[0], known, hosts, {})  # matrices, imports
-    report(*measure(blocks, known, hosts), options.blocks)
+    peers = load_peers(options.peers)
+    report(*measure(blocks, known, hosts, peers), peers)
 
 
-def measure(blocks: list[list[Plan]], donors: Mapping[str, Donor], hosts: Mapping[str, Host]) -> tuple[Times, Times]:
-    """Wall and processor time of each stage and block, seconds."""
+def measure(
+    blocks: list[list[Plan]], donors: Mapping[str, Donor], hosts: Mapping[str, Host], peers: Peers
+) -> tuple[Times, Times]:
+    """Wall and processor time of each stage and block, and of one picture by each peer beside each block, seconds."""
     wall: Times = defaultdict(list)
     process: Times = defaultdict(list)
     for plans in blocks:
@@ -68,6 +78,10 @@ def measure(blocks: list[list[Plan]], donors: Mapping[str, Donor], hosts: Mappin
         with timed("floor", wall, process):
             floor = [encode_image(hosts[plan.host_id].picture, ".jpg") for plan in plans]
         assert len(files) == len(masks) == len(floor) == BLOCK
+        for name, generate in peers.items():
+            if generate is not None:
+                with timed(name, wall, process):
+                    encode_image(generate(hosts[plans[0].host_id].picture), ".jpg")
     compare_poisson(wall, process)
     return wall, process
 
@@ -119,17 +133,25 @@ def compare_poisson(wall: Times, process: Times) -> None:
                 cv2.seamlessClone(picture, host, mask.copy(), (48, 48), cv2.NORMAL_CLONE)
 
 
-def report(wall: Times, process: Times, blocks: int) -> None:
-    def each(times: Times, name: str) -> float:
-        return statistics.median(times[name]) / BLOCK * 1000
-
-    print(f"{blocks} blocks of {BLOCK} variants, {SIDE} x {SIDE} RGB, one thread; ms each, wall (process)")
+def report(wall: Times, process: Times, peers: Peers) -> None:
+    print(f"{len(wall['render'])} blocks of {BLOCK} variants, {SIDE} x {SIDE} RGB, one thread\n")
+    print("| stage | ms a variant, wall | processor |\n|---|---|---|")
     for name in ["render", *STAGES, "encode", "mask", "floor", "poisson", "seamlessClone"]:
-        title = "  " + STAGES[name] if name in STAGES else name
-        print(f"{title:26}{each(wall, name):8.2f} ({each(process, name):.2f})")
-    for title, times in (("wall", wall), ("process", process)):
-        whole, floor = each(times, "render") + each(times, "encode"), each(times, "floor")
-        print(f"{title}: {1000 / whole:.0f} variants/s rendered and encoded; floor, encoded only: {1000 / floor:.0f}")
+        print(f"| {TITLES.get(name, name)} | {each(wall, name):.2f} | {each(process, name):.2f} |")
+    print("\n| generator, encoding included | variants/s, wall | processor | ours / theirs |\n|---|---|---|---|")
+    ours = each(process, "render") + each(process, "encode")
+    rates = {"ours": (each(wall, "render") + each(wall, "encode"), ours)}
+    rates["encoding alone: the floor"] = each(wall, "floor"), each(process, "floor")
+    rates |= {name: (each(wall, name, 1), each(process, name, 1)) for name in peers if name in wall}
+    for name, (slow, busy) in rates.items():
+        print(f"| {name} | {1000 / slow:.1f} | {1000 / busy:.1f} | {busy / ours:.1f} |")
+    for name in (name for name, generate in peers.items() if generate is None):
+        print(f"| {name} | not installed | | |")
+
+
+def each(times: Times, name: str, count: int = BLOCK) -> float:
+    """Median, ms for one of ``count``."""
+    return statistics.median(times[name]) / count * 1000
 
 
 def make_donors() -> list[Donor]:

@@ -23,8 +23,7 @@ def vary(picture: Levels, background: Levels, seed: int) -> tuple[Levels, Levels
     both = np.stack([picture, background])
     both *= np.float32(contrast)
     both += np.float32(brightness * WHITE)
-    np.maximum(both, 0, out=both)
-    np.minimum(both, WHITE, out=both)
+    np.clip(both, 0, WHITE, out=both)
     if gamma != 1:  # a power by exp and log, which numpy computes eight at a time
         both *= np.float32(1 / WHITE)
         np.maximum(both, np.float32(1e-6), out=both)

@@ -50,9 +50,9 @@ def upper_fifth(values: npt.NDArray[np.float32]) -> float:
 
 
 def drop_specks(seen: npt.NDArray[np.uint8], meant: Mask) -> Mask:
-    n, labels, stats, _ = cv2.connectedComponentsWithStats(seen, connectivity=8)
-    keep = stats[:, cv2.CC_STAT_AREA] >= LEAST_PX
+    n, labels = cv2.connectedComponents(seen, connectivity=8)
+    keep = np.bincount(labels.ravel(), minlength=n) >= LEAST_PX
     keep[0] = False
     meets = np.zeros(n, bool)
     meets[labels[meant]] = True
-    return np.asarray((keep & meets)[labels])
+    return np.asarray((keep & meets).take(labels))

@@ -143,15 +143,16 @@ def deformation(numbers: Mapping[str, Any], donor: Donor) -> npt.NDArray[np.floa
 
     On a side where the defect meets the image's edge nothing is pulled in from beyond.
     """
-    field = np.zeros((17, 17, 2), np.float32)
-    if numbers.get("thin_plate") is not None:
-        knots = np.asarray(numbers["thin_plate"], np.float32).reshape(9, 2) * min(donor.mask.shape)
-        field += (thin_plate_basis(17) @ knots).reshape(17, 17, 2)
-    if numbers.get("elastic") is not None:
-        field += cv2.resize(np.asarray(numbers["elastic"], np.float32), (17, 17), interpolation=cv2.INTER_CUBIC)
-    if not field.any():
+    plate, elastic = numbers.get("thin_plate"), numbers.get("elastic")
+    if plate is None and elastic is None:
         return None
-    return np.asarray(np.minimum(np.maximum(field, -MOST_PX), MOST_PX), np.float32)
+    field = np.zeros((17, 17, 2), np.float32)
+    if plate is not None:
+        knots = np.asarray(plate, np.float32).reshape(9, 2) * min(donor.mask.shape)
+        field += (thin_plate_basis(17) @ knots).reshape(17, 17, 2)
+    if elastic is not None:
+        field += cv2.resize(np.asarray(elastic, np.float32), (17, 17), interpolation=cv2.INTER_CUBIC)
+    return np.clip(field, -MOST_PX, MOST_PX, out=field)
 
 
 @lru_cache(maxsize=4)
