@@ -58,10 +58,7 @@ def blend_patches(jobs: Sequence[Job], device: str = "cpu") -> list[Levels]:
             changes[index] = own_residual(job) * brightness_ratio(job)
         elif job.mode == "alpha":
             changes[index] = cover(job, alphas[index])
-    return [
-        np.clip(job.host + spread(alphas[index]) * changes[index], 0, 255)
-        for index, job in enumerate(jobs)
-    ]
+    return [np.clip(job.host + spread(alphas[index]) * changes[index], 0, 255) for index, job in enumerate(jobs)]
 
 
 def anchor(change: Levels, mask: Mask) -> Levels:

@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+import cv2
 import numpy as np
 import torch
 
+from synth.bank import RIM_PX
 from synth.blend import Job, blend_patches, patch_grain, unchanged_outside
 from synth.errors import SynthError
 from synth.grain import measure_grain
@@ -86,6 +88,7 @@ def render_block(
             moved = warped.get(plan.number)
             size = recipe_size(plan, recipes) if moved is None else moved.mask.shape
             place = place_patch(plan, size, host)
+            place = place if moved is None else trim(place, moved.mask)
             places.append(place)
             jobs.append(prepare(plan, place, host, moved, grains.get(plan.source_id, 0.0), recipes))
         blended = blend_patches(jobs, device)
@@ -129,6 +132,21 @@ def place_patch(plan: Plan, size: tuple[int, ...], host: Host) -> Place:
         cuts.append(slice(low - start, high - start))
         ats.append(slice(low, high))
         ends += [low == 0, high == whole]
+    return Place((cuts[0], cuts[1]), (ats[0], ats[1]), (ends[0], ends[1], ends[2], ends[3]))
+
+
+def trim(place: Place, mask: Mask) -> Place:
+    """Leave ``RIM_PX`` around the mask, as a donor has it: turning and bending make patches of mostly empty ground."""
+    x, y, width, height = cv2.boundingRect(mask[place.cut].view(np.uint8))
+    if not width:
+        return place
+    cuts, ats, ends = [], [], []
+    for axis, (first, length) in enumerate(((y, height), (x, width))):
+        cut, at = place.cut[axis], place.at[axis]
+        low, high = max(0, first - RIM_PX), min(cut.stop - cut.start, first + length + RIM_PX)
+        cuts.append(slice(cut.start + low, cut.start + high))
+        ats.append(slice(at.start + low, at.start + high))
+        ends += [place.free[2 * axis] and low == 0, place.free[2 * axis + 1] and cuts[axis].stop == cut.stop]
     return Place((cuts[0], cuts[1]), (ats[0], ats[1]), (ends[0], ends[1], ends[2], ends[3]))
 
 

@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from synth.background import grow
+from synth.bank import RIM_PX
 from synth.blend import FEATHER_PX
 from synth.errors import SynthError
 from synth.look import draw_look
 from synth.records import BLEND_MODES, BlendMode, Donor, Image, Levels, Patch, Plan, Variant
-from synth.render import patch_size, render_block, span_host
+from synth.render import patch_size, place_patch, render_block, span_host, trim
 from synth.seeds import proposal_rng
 from tests.synth.made import blob, donor_of, host_of, overlap, plan_of, stained, streak, surface
 
@@ -224,3 +225,19 @@ def test_what_is_missing_is_said() -> None:
         render([plan_of(source, at=(400, 0))], [source])
     with pytest.raises(SynthError, match="needs its patch's size"):
         patch_size(Plan(0, "pit", "recipe", "square", "h", (0, 0), "alpha"), Square())
+
+
+def test_a_patch_is_trimmed_to_the_mask_and_its_rim() -> None:
+    mask = np.zeros((60, 90), bool)
+    mask[5:12, 40:50] = True
+    place = place_patch(plan_of(donor(), at=(0, 100)), mask.shape, host_of(surface(SHAPE)))
+    trimmed = trim(place, mask)
+    assert trimmed.cut == (slice(0, 12 + RIM_PX), slice(40 - RIM_PX, 50 + RIM_PX))
+    assert trimmed.at == (slice(0, 12 + RIM_PX), slice(140 - RIM_PX, 150 + RIM_PX))
+    assert trimmed.free == (True, False, False, False)  # only at the top the host ends there
+    assert trim(place, np.zeros_like(mask)) == place
+    lower = place_patch(
+        plan_of(donor(), at=(-3, 130)), mask.shape, host_of(surface(SHAPE))
+    )  # beyond top and right side
+    assert trim(lower, mask).cut == (slice(3, 12 + RIM_PX), slice(40 - RIM_PX, 50 + RIM_PX))
+    assert trim(lower, mask).at == (slice(0, 9 + RIM_PX), slice(170 - RIM_PX, 180 + RIM_PX))
