@@ -13,12 +13,13 @@ import numpy.typing as npt
 from activesel.records import BoolArray, FloatArray, IntArray
 
 LEAST_GROUPS = 5  # of the class: fewer, and a bootstrap over them knows nothing of the next one
+LEAST_SIBLINGS = 3  # other classes that may speak for one that is too rare to be judged itself
 MOST_FALL = 0.01  # of another class's average precision, at the lower end of its interval
 CONFIDENCE = 0.95
 N_RESAMPLES = 1000
 _BLOCK = 100  # resamples at a time
 
-Outcome = Literal["promoted", "no gain", "another class falls", "too few"]
+Outcome = Literal["promoted", "promoted by siblings", "no gain", "another class falls", "too few"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Worth:
 
     @property
     def is_promoted(self) -> bool:
-        return self.outcome == "promoted"
+        return self.outcome in ("promoted", "promoted by siblings")
 
 
 def judge_worth(
@@ -68,6 +69,50 @@ def judge_worth(
         return Worth("another class falls", reason, count_needed(above, n_groups))
     least = min(gains.items(), key=lambda pair: pair[1].low)
     return Worth("promoted", f"gains over {' and '.join(gains)}, the least over {least[0]}: {_say(least[1])}")
+
+
+def judge_by_siblings(
+    gains: Mapping[str, Mapping[str, Sequence[float]]],
+    n_groups: int,
+    rng: np.random.Generator,
+    *,
+    most_fall: float = MOST_FALL,
+) -> Worth:
+    """Judge a class of fewer than LEAST_GROUPS groups by what the same did for other classes, cut to as many.
+
+    gains: rival -> sibling class -> differences of average precision on real images held out, one a draw, as many for
+    each. Promoted where the mean over siblings gains over every rival with confidence (bootstrap over siblings and
+    draws) and no sibling falls in its mean by more than ``most_fall``. That the class behaves as its siblings do is
+    assumed, not shown.
+    """
+    few = f"{n_groups} groups of real images of the class are too few to judge it"
+    n_siblings = min((len(found) for found in gains.values()), default=0)
+    if n_siblings < LEAST_SIBLINGS:
+        reason = f"{few}; {LEAST_GROUPS} at least, or {LEAST_SIBLINGS} other classes with masks and twice as many"
+        return Worth("too few", reason, LEAST_GROUPS)
+    for rival, found in gains.items():
+        bound = _bound_siblings(found, rng)
+        worst = min(found, key=lambda name: float(np.mean(found[name])))
+        fall = float(np.mean(found[worst]))
+        if not bound.low > 0 or fall < -most_fall:
+            why = f"{worst} falls by {-fall:.3f}" if fall < -most_fall else "that is not sure"
+            reason = f"{few}, and cut to as many {n_siblings} other classes gain over {rival} {_say(bound)}: {why}"
+            return Worth("too few", reason, LEAST_GROUPS)
+    rival, found = min(gains.items(), key=lambda pair: float(np.mean(list(pair[1].values()))))
+    reason = (
+        f"{few}, but cut to as many {n_siblings} other classes gain over {rival} {_say(_bound_siblings(found, rng))}"
+    )
+    return Worth("promoted by siblings", f"{reason}, and none falls", LEAST_GROUPS)
+
+
+def _bound_siblings(found: Mapping[str, Sequence[float]], rng: np.random.Generator) -> Bound:
+    table = np.array([found[name] for name in sorted(found)], np.float64)  # (s, draws)
+    n_siblings, n_draws = table.shape
+    siblings = rng.integers(0, n_siblings, (N_RESAMPLES, n_siblings, 1))
+    draws = rng.integers(0, n_draws, (N_RESAMPLES, n_siblings, n_draws))
+    tail = 100 * (1 - CONFIDENCE) / 2
+    low, high = np.percentile(table[siblings, draws].mean(axis=(1, 2)), [tail, 100 - tail])
+    return Bound(float(table.mean()), float(low), float(high))
 
 
 def count_needed(bound: Bound, n_groups: int) -> int | None:

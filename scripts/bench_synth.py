@@ -10,6 +10,7 @@ the class. The near-duplicate groups are halved into a pool and a test half anew
 from __future__ import annotations
 
 import argparse
+import copy
 import hashlib
 import json
 import time
@@ -26,7 +27,7 @@ from bench.synth_rivals import cut_and_paste, perlin_anomaly
 from activesel.pipelines.foldsets import Workroom, make_copies, make_variants
 from activesel.pipelines.realset import FileEmbedder, RealSet, read_real
 from activesel.pipelines.synthesise import GenerateRequest
-from activesel.promotion import LEAST_GROUPS, average_precision, bound_difference, judge_worth
+from activesel.promotion import LEAST_GROUPS, average_precision, bound_difference, judge_by_siblings, judge_worth
 from activesel.seeds import derive_rng, derive_seed
 from activesel.training.mixture import UNTESTED_SHARE, Labelled, Made, choose_share, deal_folds, score_with
 from activesel.workspace import create_workspace, write_json
@@ -37,6 +38,7 @@ from synth.labels_file import read_labels
 SETS = {"magnetic_tile": ("neardup_group", "free")}
 REAL, COPIES, PASTED, PERLIN = "k real alone", "+ standard augmentation", "+ cut-paste", "+ Perlin (DRAEM)"
 UNFILTERED, FILTERED, TUNED, PROVED = "ours, unfiltered", "ours, filtered", "ours, share tuned", "ours, proved"
+PLAIN, TWICE = "ours, filtered, not mixed", "2k real alone"
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def main() -> None:
             left = None if left is None else left - 1
         if path.exists():
             done.append(json.loads(path.read_text(encoding="utf8")))
-            args.out.write_text(render_page(done, args), encoding="utf8")
+            args.out.write_text(render_page(settle_by_siblings(done), args), encoding="utf8")
 
 
 def plan_cells(args: argparse.Namespace) -> Iterator[tuple[Cell, RealSet, Workroom]]:
@@ -93,11 +95,17 @@ def run_cell(cell: Cell, real: RealSet, room: Workroom, count: int) -> dict[str,
     truth = real.labelled
     halves = deal_folds(truth.classes, truth.groups, 2, rng)
     side, test = np.flatnonzero(halves == 0), truth.take(np.flatnonzero(halves == 1))
-    side = keep_k(truth, side, number, cell.k, rng)
+    twice, side = (keep_k(truth, side, number, k, copy.deepcopy(rng)) for k in (2 * cell.k, cell.k))
     train = truth.take(side)
     made, speeds = make_all(cell, real, room, side, count)
     scores = {REAL: score_with(train, None, 0.0, test.vectors)}
-    scores |= {arm: score_with(train, images, UNTESTED_SHARE, test.vectors) for arm, images in made.items()}
+    for arm, images in made.items():
+        own = replace(images, hosts=None) if arm in (PASTED, PERLIN) else images
+        scores[arm] = score_with(train, own, UNTESTED_SHARE, test.vectors)
+        if arm in (PASTED, PERLIN):
+            scores[f"{arm}, mixed as ours"] = score_with(train, images, UNTESTED_SHARE, test.vectors)
+    scores[PLAIN] = score_with(train, replace(made[FILTERED], hosts=None), UNTESTED_SHARE, test.vectors)
+    scores[TWICE] = score_with(truth.take(twice), None, 0.0, test.vectors)
     share, tried = choose_share(train, made[FILTERED], seed=cell.draw)
     scores[TUNED] = score_with(train, made[FILTERED], share, test.vectors)
     worth = prove_inside(train, made, number, cell.draw)
@@ -149,7 +157,7 @@ def make_rivals(arm: str, cell: Cell, real: RealSet, room: Workroom, side: np.nd
     key = hashlib.sha256(f"{arm} {vars(cell)} {count}".encode()).hexdigest()[:16]
     folder = room.folder / f"rival-{key}"
     folder.mkdir(parents=True, exist_ok=True)
-    paths, sources = [], []
+    paths, sources, stood = [], [], []
     for i in range(count):
         row, other = (int(one) for one in rng.choice(hosts, 2))
         host = read_image(Path(real.paths[row]))
@@ -161,7 +169,8 @@ def make_rivals(arm: str, cell: Cell, real: RealSet, room: Workroom, side: np.nd
         paths.append(folder / f"{i:04d}.jpg")
         paths[-1].write_bytes(encode_image(picture, ".jpg"))
         sources.append((origin, int(truth.groups[row])))
-    return Made(room.embed_files(paths, folder), number, np.array(sources))
+        stood.append(row)
+    return Made(room.embed_files(paths, folder), number, np.array(sources), truth.vectors[stood], truth.classes[stood])
 
 
 def prove_inside(train: Labelled, made: dict[str, Made], number: int, seed: int) -> Any:
@@ -184,6 +193,28 @@ def prove_inside(train: Labelled, made: dict[str, Made], number: int, seed: int)
     others = {str(c): bound_difference([found[FILTERED][:, c]], [found[REAL][:, c]], train.classes == c, train.groups,
                                        rng) for c in np.unique(train.classes) if c != number}  # fmt: skip
     return judge_worth(gains, others, n_groups)
+
+
+def settle_by_siblings(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Let the other classes' cells of the same k speak where k images were too few, as `activesel synth prove` lets
+    siblings speak; these were measured on the test half, not on the training side cut once more."""
+    return [_settle(cell, [one for one in cells if (one["name"], one["k"]) == (cell["name"], cell["k"])
+                           and one["label"] != cell["label"]]) for cell in cells]  # fmt: skip
+
+
+def _settle(cell: dict[str, Any], others: list[dict[str, Any]]) -> dict[str, Any]:
+    if cell["proof"] != "too few":
+        return cell
+    gains: dict[str, dict[str, list[float]]] = {}
+    for rival in (REAL, COPIES):
+        by_label: dict[str, list[float]] = {}
+        for one in others:
+            by_label.setdefault(one["label"], []).append(one["arms"][FILTERED]["ap"] - one["arms"][rival]["ap"])
+        n_draws = min(map(len, by_label.values()), default=0)
+        gains[rival] = {label: values[:n_draws] for label, values in by_label.items()}
+    worth = judge_by_siblings(gains, cell["k"], derive_rng(0, "bench-siblings", cell["label"]))
+    arms = {**cell["arms"], PROVED: cell["arms"][FILTERED if worth.is_promoted else REAL]}
+    return {**cell, "arms": arms, "proof": worth.outcome}
 
 
 def measure(scores: np.ndarray, test: Labelled, number: int, good: int) -> dict[str, float]:

@@ -11,25 +11,21 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
+from default_variants.picks import COMMITTEE, VARIANTS
+from default_variants.tasks import TASKS
 from run_label_efficiency import run_set
 
 from activesel.benchmark.dataset import Dataset, split_by_group
-from activesel.benchmark.peers import find_chooser
 from activesel.benchmark.summary import curve_area, mean_interval
-from activesel.benchmark.trial import Chooser, Protocol, Round, make_bench, run_trial
-from activesel.uncertainty import score_margin, temper
+from activesel.benchmark.trial import Protocol, make_bench, run_trial
 
 SEEDS = tuple(range(100, 106))
-BANDWIDTH, NARROW = 0.45, 0.2
-Rows = npt.NDArray[np.int64]
-Array = npt.NDArray[np.float64]
 
 
 def main() -> None:
@@ -80,8 +76,13 @@ def describe(args: argparse.Namespace) -> str:
         "* *doubt of the neighbours too*: margin times its mean over the neighbourhood, as one doubtful image among",
         "  sure ones may be a wrong label.",
         "* *recentred*: each pick moved to the image nearest the mean of those that it stands for.",
-        "* *first batch half coverage*, *half coverage*: half of the picks by sparse-coverage's rule, then by the",
-        "  default's.",
+        "* *first batch half coverage*, *half coverage*: half of the picks by sparse-coverage's rule, then by",
+        "  the default's.",
+        "* *coverage for want of skill*: that share of a batch by sparse-coverage's rule which the model lacks of",
+        "  skill, squared; skill is balanced accuracy on left-out labels, chance 0. *Trust by skill*: the doubt's",
+        "  exponent from 0.5 without skill to 3.",
+        f"* *committee*: doubt of the mean of {COMMITTEE} heads on bootstraps of the labels. *Rare predictions first*:",
+        "  times the mean of 1 / sqrt(share of the class among the predictions).",
     ])  # fmt: skip
 
 
@@ -97,135 +98,6 @@ def tabulate(found: Mapping[tuple[str, str], list[float]]) -> str:
         lines.append(f"| {name} | " + " | ".join(cells) + f" | {means[name].mean():.3f} | {against} |")
     return "\n".join(lines)
 
-
-def _whole(dataset: Dataset, _seed: int) -> Dataset:
-    return dataset
-
-
-def _good_or_defect(dataset: Dataset, _seed: int) -> Dataset:
-    good = int(np.bincount(dataset.classes).argmax())
-    return replace(dataset, classes=(dataset.classes != good).astype(np.int64), class_names=("good", "defect"))
-
-
-def _one_usual(dataset: Dataset, seed: int) -> Dataset:
-    counts = np.full(len(dataset.class_names), 12)
-    counts[seed % len(counts)] = 300
-    return _take(dataset, counts, seed)
-
-
-def _rare(dataset: Dataset, seed: int) -> Dataset:
-    return _take(dataset, np.array([1500, 0, 0, 80]), seed)
-
-
-def _take(dataset: Dataset, counts: npt.NDArray[np.int64], seed: int) -> Dataset:
-    """Keep so many random images of each class, and the classes that have any."""
-    rng = np.random.default_rng(seed)
-    shuffled = (rng.permutation(np.flatnonzero(dataset.classes == number)) for number in range(len(counts)))
-    rows = np.sort(np.concatenate([rows[:count] for rows, count in zip(shuffled, counts, strict=True)]))
-    present, classes = np.unique(dataset.classes[rows], return_inverse=True)
-    names = tuple(dataset.class_names[number] for number in present)
-    return Dataset(dataset.vectors[rows], classes, names, dataset.groups[rows])
-
-
-def _kernel(rows: npt.NDArray[np.float32], bandwidth: float) -> Array:
-    return np.asarray(np.exp(-np.maximum(2 - 2 * (rows @ rows.T), 0) / bandwidth))
-
-
-def _doubt(shown: Round, temperature: float = 2.0) -> Array:
-    if shown.probs is None:
-        return np.ones(len(shown.vectors))
-    return np.maximum(score_margin(temper(shown.probs, temperature)).astype(np.float64), 1e-6)
-
-
-def _weight(shown: Round) -> Array:
-    return np.asarray(_doubt(shown) ** 2 * _kernel(shown.vectors, BANDWIDTH).mean(axis=1) ** 0.25)
-
-
-def _farthest(shown: Round, known: Rows, weight: Array, size: int) -> Rows:
-    """Plain weighted k-center; the heaviest first where nothing is known."""
-    rows = shown.vectors
-    distance = np.full(len(rows), 2.0)
-    if len(known):
-        distance = np.sqrt(np.maximum(2 - 2 * (rows @ rows[known].T).max(axis=1), 0))
-    is_open = np.ones(len(rows), bool)
-    is_open[known] = False
-    picked: list[int] = []
-    for _ in range(size):
-        best = int(np.where(is_open, weight * distance, -1.0).argmax())
-        picked.append(best)
-        is_open[best] = False
-        distance = np.minimum(distance, np.sqrt(np.maximum(2 - 2 * (rows @ rows[best]), 0)))
-    return np.array(picked)
-
-
-def _coverage(shown: Round, size: int) -> Rows:
-    """Sparse-coverage's rule with all pairs instead of a graph."""
-    kernel = _kernel(shown.vectors, BANDWIDTH)
-    weight = _doubt(shown, 2.5) / kernel.mean(axis=1) ** 1.15
-    covered = kernel[shown.labelled].max(axis=0) if len(shown.labelled) else np.zeros(len(kernel))
-    picked: list[int] = []
-    for _ in range(size):
-        gain = np.maximum(kernel - covered, 0) @ weight
-        gain[[*shown.labelled, *picked]] = -1
-        picked.append(int(gain.argmax()))
-        covered = np.maximum(covered, kernel[picked[-1]])
-    return np.array(picked)
-
-
-def _pick_by_neighbours(shown: Round) -> Rows:
-    kernel = _kernel(shown.vectors, NARROW)
-    doubt = _doubt(shown)
-    around = kernel @ doubt / kernel.sum(axis=1)
-    density = _kernel(shown.vectors, BANDWIDTH).mean(axis=1)
-    return _farthest(shown, shown.labelled, doubt * around * density**0.25, shown.batch)
-
-
-def _pick_recentred(shown: Round) -> Rows:
-    rows, doubt = shown.vectors, _doubt(shown) ** 2
-    picked = _farthest(shown, shown.labelled, _weight(shown), shown.batch)
-    likeness = rows @ rows[picked].T
-    owner, nearest = likeness.argmax(axis=1), likeness.max(axis=1)
-    if len(shown.labelled):
-        owner[(rows @ rows[shown.labelled].T).max(axis=1) > nearest] = -1
-    owner[shown.labelled] = -1
-    owner[picked] = np.arange(len(picked))
-    moved = []
-    for number in range(len(picked)):
-        members = np.flatnonzero(owner == number)
-        centre = doubt[members] @ rows[members]
-        moved.append(int(members[(rows[members] @ centre).argmax()]))
-    return np.array(moved)
-
-
-def _pick_both(shown: Round) -> Rows:
-    first = _coverage(shown, shown.batch // 2)
-    known = np.concatenate([shown.labelled, first]).astype(np.int64)
-    return np.concatenate([first, _farthest(shown, known, _weight(shown), shown.batch - len(first))])
-
-
-def _only_cold(pick: Chooser) -> Chooser:
-    usual = find_chooser("default")
-    return lambda shown: pick(shown) if shown.probs is None else usual(shown)
-
-
-TASKS: dict[str, Callable[[Dataset, int], Dataset]] = {
-    "magnetic_tile": _whole, "neu_det": _whole, "elpv": _whole, "magnetic_tile good or defect": _good_or_defect,
-    "neu_det one usual": _one_usual, "elpv rare": _rare,
-}  # fmt: skip
-VARIANTS: dict[str, Chooser] = {
-    "default": find_chooser("default"),
-    "trust 1": find_chooser("default/trust=1.0"),
-    "no density": find_chooser("default/density_power=0.0"),
-    "doubt of the neighbours too": _pick_by_neighbours,
-    "recentred": _pick_recentred,
-    "first batch recentred": _only_cold(_pick_recentred),
-    "first batch half coverage": _only_cold(_pick_both),
-    "half coverage": _pick_both,
-    "sparse-coverage": find_chooser("sparse-coverage"),
-    "mundig:diversity-margin": find_chooser("mundig:diversity-margin"),
-    "ska:Badge": find_chooser("ska:Badge"),
-    "random": find_chooser("random"),
-}
 
 if __name__ == "__main__":
     main()

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from activesel.promotion import Bound, average_precision, bound_difference, count_needed, judge_worth
+from activesel.promotion import (
+    Bound,
+    Worth,
+    average_precision,
+    bound_difference,
+    count_needed,
+    judge_by_siblings,
+    judge_worth,
+)
 
 SURE, UNSURE, WORSE = Bound(0.10, 0.04, 0.15), Bound(0.05, -0.05, 0.15), Bound(-0.05, -0.1, 0.0)
 LEVEL, FALLING = Bound(0.0, -0.004, 0.004), Bound(-0.01, -0.03, 0.01)
@@ -103,3 +111,35 @@ def test_bounds_widen_with_groups_and_repeat_with_the_seed() -> None:
     )
     assert grouped == again
     assert grouped.high - grouped.low > single.high - single.low
+
+
+def gains_of(**by_sibling: list[float]) -> dict[str, dict[str, list[float]]]:
+    return {"real": dict(by_sibling), "augmented": dict(by_sibling)}
+
+
+def by_siblings(gains: dict[str, dict[str, list[float]]]) -> Worth:
+    return judge_by_siblings(gains, 3, np.random.default_rng(0))
+
+
+def test_siblings_speak_for_a_class_that_is_too_rare() -> None:
+    worth = by_siblings(gains_of(dent=[0.1, 0.12], pit=[0.2, 0.1], scratch=[0.05, 0.07]))
+    assert (worth.outcome, worth.is_promoted) == ("promoted by siblings", True)
+    assert "+0.107" in worth.reason
+
+
+def test_one_sibling_that_falls_is_enough_to_refuse() -> None:
+    worth = by_siblings(gains_of(dent=[0.3, 0.3], pit=[0.3, 0.3], scratch=[-0.05, 0.01]))
+    assert (worth.outcome, worth.is_promoted) == ("too few", False)
+    assert worth.reason.endswith("scratch falls by 0.020")
+
+
+def test_siblings_that_are_not_sure_promote_nothing() -> None:
+    worth = by_siblings(gains_of(dent=[0.3, -0.3], pit=[0.2, -0.2], scratch=[0.02, 0.0]))
+    assert not worth.is_promoted
+    assert worth.reason.endswith("that is not sure")
+
+
+def test_two_siblings_are_too_few() -> None:
+    worth = by_siblings(gains_of(dent=[0.3, 0.3], pit=[0.3, 0.3]))
+    assert (worth.outcome, worth.needed) == ("too few", 5)
+    assert not judge_by_siblings({}, 3, np.random.default_rng(0)).is_promoted

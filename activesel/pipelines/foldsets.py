@@ -53,7 +53,10 @@ def make_variants(room: Workroom, real: RealSet, rows: IntArray, request: Genera
         records = read_lines(folder / RECORDS)
     vectors = room.embed_files([folder / record["image"] for record in records], folder)
     sources = [[int(record["group"]), int(record["host"]["group"])] for record in records]
-    return Made(vectors, real.number_of(request.label), np.array(sources, np.int64).reshape(-1, 2))
+    row_of = {path: row for row, path in enumerate(real.paths)}
+    hosts = np.array([row_of[record["host"]["path"]] for record in records], np.int64)
+    return Made(vectors, real.number_of(request.label), np.array(sources, np.int64).reshape(-1, 2),
+                real.labelled.vectors[hosts], real.labelled.classes[hosts])  # fmt: skip
 
 
 def make_copies(room: Workroom, real: RealSet, rows: IntArray, label: str, n: int, seed: int) -> Made:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,22 @@ import numpy as np
 from activesel.errors import DataError, UsageError
 from activesel.pipelines.foldsets import Workroom, make_copies, make_variants
 from activesel.pipelines.realset import FileEmbedder, RealSet, read_real
+from activesel.pipelines.siblings import Gains, measure_siblings
 from activesel.pipelines.synthesise import GenerateRequest, synthesise, translate
 from activesel.progress import show_progress
-from activesel.promotion import LEAST_GROUPS, MOST_FALL, Bound, Worth, average_precision, bound_difference, judge_worth
+from activesel.promotion import (
+    LEAST_GROUPS,
+    MOST_FALL,
+    Bound,
+    Worth,
+    average_precision,
+    bound_difference,
+    judge_by_siblings,
+    judge_worth,
+)  # fmt: skip
 from activesel.records import FloatArray, IntArray
 from activesel.seeds import derive_rng, derive_seed
-from activesel.training.mixture import choose_share, deal_folds, score_with
+from activesel.training.mixture import UNTESTED_SHARE, choose_share, deal_folds, score_with
 from activesel.workspace import Workspace, create_workspace, write_atomic, write_json
 from synth.generate import request_from_json
 from synth.labels_file import read_labels
@@ -55,6 +65,7 @@ class ProveRequest:
 class Proof:
     """worth: the verdict. precision: arm -> average precision of the class, the mean over repeats. gains: rival ->
     bound. others: other class -> bound against real images alone. shares: of the class's weight, chosen fold by fold.
+    siblings: where the class is too rare to be judged, what variants gain on other classes cut to as many groups.
     """
 
     folder: Path
@@ -67,6 +78,7 @@ class Proof:
     others: Mapping[str, Bound]
     shares: tuple[float, ...]
     notes: tuple[str, ...]
+    siblings: Gains = field(default_factory=dict)
 
     @property
     def share(self) -> float:
@@ -132,8 +144,7 @@ def _run(request: ProveRequest, room: Workroom, real: RealSet) -> Proof:
     is_own = truth.classes == number
     n_groups = len(np.unique(truth.groups[is_own]))
     if n_groups < LEAST_GROUPS:
-        worth = judge_worth({}, {}, n_groups, most_fall=request.most_fall)
-        return Proof(request.synthesis.out, label, worth, int(is_own.sum()), n_groups, {}, {}, {}, (), real.notes)
+        return _run_by_siblings(request, room, real, n_groups)
     scores, shares = _hold_out(request, room, real)
     rng = derive_rng(request.synthesis.seed, "proof", "bootstrap")
     gains = {
@@ -153,6 +164,17 @@ def _run(request: ProveRequest, room: Workroom, real: RealSet) -> Proof:
     worth = judge_worth(gains, others, n_groups, most_fall=request.most_fall)
     return Proof(request.synthesis.out, label, worth, int(is_own.sum()), n_groups, precision, gains, others,
                  tuple(shares), real.notes)  # fmt: skip
+
+
+def _run_by_siblings(request: ProveRequest, room: Workroom, real: RealSet, n_groups: int) -> Proof:
+    asked = request.synthesis
+    fold_count = min(asked.count, request.fold_count)
+    gains = measure_siblings(replace(asked, count=fold_count), room, real, n_groups, (REAL, COPIES))
+    rng = derive_rng(asked.seed, "proof", "siblings")
+    worth = judge_by_siblings(gains, n_groups, rng, most_fall=request.most_fall)
+    shares = (UNTESTED_SHARE,) if worth.is_promoted else ()
+    n_images = int((real.labelled.classes == real.number_of(asked.label)).sum())
+    return Proof(asked.out, asked.label, worth, n_images, n_groups, {}, {}, {}, shares, real.notes, gains)
 
 
 def _hold_out(request: ProveRequest, room: Workroom, real: RealSet) -> tuple[dict[str, list[FloatArray]], list[float]]:
@@ -215,7 +237,7 @@ def as_json(proof: Proof) -> dict[str, Any]:
     return {"schema_version": _SCHEMA_VERSION, "class": proof.label, "promoted": proof.worth.is_promoted,
             "verdict": proof.worth.outcome, "reason": proof.worth.reason, "groups_needed": proof.worth.needed,
             "n_images": proof.n_images, "n_groups": proof.n_groups, "average_precision": dict(proof.precision),
-            **bounds, "shares": list(proof.shares), "real_share_floor": 1 - proof.share,
+            **bounds, "siblings": proof.siblings, "shares": list(proof.shares), "real_share_floor": 1 - proof.share,
             "weights": WEIGHTS if proof.worth.is_promoted else None, "notes": list(proof.notes)}  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from activesel.promotion import average_precision
 from activesel.records import BoolArray, FloatArray, IntArray
 from activesel.seeds import derive_rng
 from activesel.training.head import DEFAULT_STRENGTH, fit_head
+from activesel.training.mixing import Seen, mix
 
 SHARES = (0.0, 0.1, 0.25, 0.5)  # of the class's weight; real images always keep the rest: their floor in a batch
 UNTESTED_SHARE = 0.25  # where the class has one group, so that nothing can be held out
@@ -34,16 +35,23 @@ class Labelled:
 @dataclass(frozen=True)
 class Made:
     """Made images of one class. sources: (s, q) the groups of real images that each comes from, its host's among
-    them; -1 = none. One of them held out, the image is out of the fit."""
+    them; -1 = none. One of them held out, the image is out of the fit.
+
+    hosts: (s, d) unit rows of the untouched images that the defects were put into, and host_classes: (s,) what those
+    show; with them the images are mixed (`activesel.training.mixing`), without (augmented copies) fitted as they are.
+    """
 
     vectors: FloatArray
     class_number: int
     sources: IntArray
+    hosts: FloatArray | None = None
+    host_classes: IntArray | None = None
 
     def without(self, groups: IntArray) -> Made:
         """Return those that come from none of the groups."""
         stays = ~np.isin(self.sources, groups).any(axis=1)
-        return Made(self.vectors[stays], self.class_number, self.sources[stays])
+        hosts, classes = (None if part is None else part[stays] for part in (self.hosts, self.host_classes))
+        return Made(self.vectors[stays], self.class_number, self.sources[stays], hosts, classes)
 
 
 def deal_folds(classes: IntArray, groups: IntArray, n_folds: int, rng: np.random.Generator) -> IntArray:
@@ -74,13 +82,23 @@ def score_with(train: Labelled, made: Made | None, share: float, test: FloatArra
     vectors, classes, weights = _project(train.vectors, directions), train.classes, np.ones(len(train.classes))
     if made is not None and len(made.vectors) and share > 0:
         own = classes == made.class_number
-        n_made, n_own = len(made.vectors), max(1, int(own.sum()))
+        examples = _examples(train, made)
+        n_made, n_own = len(examples), max(1, int(own.sum()))
         weights = np.where(own, 1 - share, 1.0)
         weights = np.concatenate([weights, np.full(n_made, share * n_own / n_made)])
-        vectors = np.concatenate([vectors, _project(made.vectors, directions)])
+        vectors = np.concatenate([vectors, _project(examples, directions)])
         classes = np.concatenate([classes, np.full(n_made, made.class_number)])
     head = fit_head(vectors, classes, train.n_classes, strength=DEFAULT_STRENGTH, weights=weights)
     return np.asarray(head.probabilities(_project(test, directions)), np.float64)
+
+
+def _examples(train: Labelled, made: Made) -> FloatArray:
+    """Return what the head sees of the made images: mixtures where their hosts are known."""
+    if made.hosts is None or made.host_classes is None:
+        return made.vectors
+    others = train.vectors[np.isin(train.classes, made.host_classes)]
+    seen = Seen(made.vectors, made.hosts, others, train.vectors[train.classes == made.class_number])
+    return mix(seen, derive_rng(0, "mixing"))
 
 
 def choose_share(
