@@ -20,8 +20,9 @@ WHITE = 255
 def vary(picture: Levels, background: Levels, seed: int) -> tuple[Levels, Levels]:
     """Return both under one and the same change, so that their difference stays the defect; (h, w, 3) levels."""
     contrast, brightness, gamma = draw_change(seed)
-    both = np.stack([picture, background])
-    both *= np.float32(contrast)
+    both = np.empty((2, *picture.shape), np.float32)
+    np.multiply(picture, np.float32(contrast), out=both[0])
+    np.multiply(background, np.float32(contrast), out=both[1])
     both += np.float32(brightness * WHITE)
     np.clip(both, 0, WHITE, out=both)
     if gamma != 1:  # a power by exp and log, which numpy computes eight at a time

@@ -51,6 +51,9 @@ def upper_fifth(values: npt.NDArray[np.float32]) -> float:
 
 def drop_specks(seen: npt.NDArray[np.uint8], meant: Mask) -> Mask:
     n, labels = cv2.connectedComponents(seen, connectivity=8)
+    if n == 2:  # one piece, as nearly always
+        stays = np.count_nonzero(seen) >= LEAST_PX and bool((seen.view(np.bool_) & meant).any())
+        return seen.view(np.bool_) if stays else np.zeros_like(meant)
     keep = np.bincount(labels.ravel(), minlength=n) >= LEAST_PX
     keep[0] = False
     meets = np.zeros(n, bool)

@@ -24,6 +24,7 @@ from synth.bank import RIM_PX
 from synth.centreline import Coordinates, bend_offset, half_length, turn, with_branch
 from synth.records import Donor, Levels, Mask, Plan
 
+NO_KNOTS = np.empty((0, 2), np.float32)
 MOST_PX = RIM_PX / 2  # elastic and thin plate together never pull more than half of the rim in
 
 
@@ -146,13 +147,21 @@ def deformation(numbers: Mapping[str, Any], donor: Donor) -> npt.NDArray[np.floa
     plate, elastic = numbers.get("thin_plate"), numbers.get("elastic")
     if plate is None and elastic is None:
         return None
-    field = np.zeros((17, 17, 2), np.float32)
-    if plate is not None:
-        knots = np.asarray(plate, np.float32).reshape(9, 2) * min(donor.mask.shape)
-        field += (thin_plate_basis(17) @ knots).reshape(17, 17, 2)
-    if elastic is not None:
-        field += cv2.resize(np.asarray(elastic, np.float32), (17, 17), interpolation=cv2.INTER_CUBIC)
+    knots = np.asarray(plate, np.float32).reshape(-1, 2) * min(donor.mask.shape) if plate is not None else NO_KNOTS
+    moves = np.asarray(elastic, np.float32).reshape(-1, 2) if elastic is not None else NO_KNOTS
+    basis = deformation_basis(plate is not None, math.isqrt(len(moves)))
+    field = (basis @ np.concatenate([knots, moves])).reshape(17, 17, 2)
     return np.clip(field, -MOST_PX, MOST_PX, out=field)
+
+
+@lru_cache(maxsize=8)
+def deformation_basis(plate: bool, side: int) -> npt.NDArray[np.float32]:
+    """(289, 9 + side * side): what each control point of thin plate and elastic adds to the coarse field."""
+    parts = [thin_plate_basis(17)] if plate else []
+    for unit in np.eye(side * side, dtype=np.float32):
+        moved = cv2.resize(unit.reshape(side, side), (17, 17), interpolation=cv2.INTER_CUBIC)
+        parts.append(moved.reshape(-1, 1))
+    return np.hstack(parts)
 
 
 @lru_cache(maxsize=4)
