@@ -151,7 +151,7 @@ def deformation(numbers: Mapping[str, Any], donor: Donor) -> npt.NDArray[np.floa
     moves = np.asarray(elastic, np.float32).reshape(-1, 2) if elastic is not None else NO_KNOTS
     basis = deformation_basis(plate is not None, math.isqrt(len(moves)))
     field = (basis @ np.concatenate([knots, moves])).reshape(17, 17, 2)
-    return np.clip(field, -MOST_PX, MOST_PX, out=field)
+    return np.asarray(np.clip(field, -MOST_PX, MOST_PX, out=field))
 
 
 @lru_cache(maxsize=8)
