@@ -32,7 +32,7 @@ from synth.files import encode_image, encode_mask
 from synth.look import draw_look
 from synth.poisson import Task, solve_corrections
 from synth.records import BLEND_MODES, Donor, Example, Host, Image, Plan
-from synth.render import BLOCK, patch_size, render_block
+from synth.render import BLOCK, patch_size, render_each
 from synth.seeds import proposal_rng
 
 SIDE = 512
@@ -57,7 +57,7 @@ def main() -> None:
     modes = [options.blend] if options.blend else list(BLEND_MODES)
     blocks = [make_plans(index, donors, modes) for index in range(options.blocks)]
     known = {donor.donor_id: donor for donor in donors}
-    render_block(blocks[0], known, hosts, {})  # matrices, imports
+    list(render_each(blocks[0], known, hosts, {}))  # matrices, imports
     peers = load_peers(options.peers)
     report(*measure(blocks, known, hosts, peers), peers)
 
@@ -69,51 +69,57 @@ def measure(
     wall: Times = defaultdict(list)
     process: Times = defaultdict(list)
     for plans in blocks:
-        with timed("render", wall, process), watched_stages(wall, process):
-            variants = render_block(plans, donors, hosts, {})
-        with timed("encode", wall, process):
-            files = [encode_image(variant.picture, ".jpg") for variant in variants]
-        with timed("mask", wall, process):
-            masks = [encode_mask(variant.mask) for variant in variants]
-        with timed("floor", wall, process):
-            floor = [encode_image(hosts[plan.host_id].picture, ".jpg") for plan in plans]
-        assert len(files) == len(masks) == len(floor) == BLOCK
+        sums: Times = defaultdict(lambda: [0.0, 0.0])
+        with watched_stages(sums):
+            write_block(plans, donors, hosts, sums)
         for name, generate in peers.items():
             if generate is not None:
-                with timed(name, wall, process):
+                with timed(name, sums):
                     encode_image(generate(hosts[plans[0].host_id].picture), ".jpg")
+        for name, (seconds, cpu) in sums.items():
+            wall[name].append(seconds)
+            process[name].append(cpu)
     compare_poisson(wall, process)
     return wall, process
 
 
+def write_block(plans: list[Plan], donors: Mapping[str, Donor], hosts: Mapping[str, Host], sums: Times) -> None:
+    """Render and encode as blocks.py does: a variant is encoded before the next one is finished."""
+    variants = render_each(plans, donors, hosts, {})
+    for plan in plans:
+        with timed("render", sums):  # the first one carries the block's patches
+            variant = next(variants)
+        with timed("encode", sums):
+            encode_image(variant.picture, ".jpg")
+        with timed("mask", sums):
+            encode_mask(variant.mask)
+        del variant
+        with timed("floor", sums):
+            encode_image(hosts[plan.host_id].picture, ".jpg")
+
+
 @contextmanager
-def timed(name: str, wall: Times, process: Times) -> Iterator[None]:
+def timed(name: str, sums: Times) -> Iterator[None]:
+    """Add wall and processor time, seconds, to what ``name`` has."""
     started, cpu = time.perf_counter(), time.process_time()
     yield
-    wall[name].append(time.perf_counter() - started)
-    process[name].append(time.process_time() - cpu)
+    sums[name][0] += time.perf_counter() - started
+    sums[name][1] += time.process_time() - cpu
 
 
 @contextmanager
-def watched_stages(wall: Times, process: Times) -> Iterator[None]:
-    """Time the calls that render.py makes, summed over the block."""
-    sums: Times = {name: [0.0, 0.0] for name in STAGES}
+def watched_stages(sums: Times) -> Iterator[None]:
+    """Time the calls that render.py makes, too."""
 
     def watch(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def run(*args: Any, **kwargs: Any) -> Any:
-            started, cpu = time.perf_counter(), time.process_time()
-            out = call(*args, **kwargs)
-            sums[name][0] += time.perf_counter() - started
-            sums[name][1] += time.process_time() - cpu
-            return out
+            with timed(name, sums):
+                return call(*args, **kwargs)
 
         return run
 
     with mock.patch.multiple(render, **{name: watch(name, getattr(render, name)) for name in STAGES}):
         yield
-    for name, (seconds, cpu) in sums.items():
-        wall[name].append(seconds)
-        process[name].append(cpu)
 
 
 def compare_poisson(wall: Times, process: Times) -> None:
@@ -126,11 +132,15 @@ def compare_poisson(wall: Times, process: Times) -> None:
     tasks = [Task(picture.astype(np.float32), host.astype(np.float32), mask > 0) for host in hosts]
     solve_corrections(tasks)
     for _ in range(5):
-        with timed("poisson", wall, process):
+        sums: Times = defaultdict(lambda: [0.0, 0.0])
+        with timed("poisson", sums):
             solve_corrections(tasks)
-        with timed("seamlessClone", wall, process):
+        with timed("seamlessClone", sums):
             for host in hosts:
                 cv2.seamlessClone(picture, host, mask.copy(), (48, 48), cv2.NORMAL_CLONE)
+        for name, (seconds, cpu) in sums.items():
+            wall[name].append(seconds)
+            process[name].append(cpu)
 
 
 def report(wall: Times, process: Times, peers: Peers) -> None:

@@ -72,7 +72,22 @@ def render_block(
     *,
     device: str = "cpu",
 ) -> list[Variant]:
-    """Render one variant per plan, in order. What cannot be seen comes back with an empty mask and contrast 0.
+    """Render one variant per plan, in order: ``render_each`` in a list."""
+    return list(render_each(plans, donors, hosts, recipes, device=device))
+
+
+def render_each(
+    plans: Sequence[Plan],
+    donors: Mapping[str, Donor],
+    hosts: Mapping[str, Host],
+    recipes: Mapping[str, Recipe],
+    *,
+    device: str = "cpu",
+) -> Iterator[Variant]:
+    """Render the block's patches together, then hand out variants one by one, in order of the plans.
+
+    Who takes one, writes it and lets it go holds one host-sized picture instead of 32, and finds it in the cache. What
+    cannot be seen comes back with an empty mask and contrast 0.
 
     Raises: SynthError where a plan names a donor, host or recipe that is not given, or misses its host altogether.
     """
@@ -92,10 +107,9 @@ def render_block(
             places.append(place)
             jobs.append(prepare(plan, place, host, moved, grains.get(plan.source_id, 0.0), recipes))
         blended = blend_patches(jobs, device)
-        return [
-            finish(plan, hosts[plan.host_id], place, job, picture)
-            for plan, place, job, picture in zip(plans, places, jobs, blended, strict=True)
-        ]
+        patches = [finish(job, picture) for job, picture in zip(jobs, blended, strict=True)]
+    for plan, place, job, patch in zip(plans, places, jobs, patches, strict=True):
+        yield paste(plan, hosts[plan.host_id], place, patch, job.patch.mask)
 
 
 @contextmanager
@@ -189,14 +203,26 @@ def recipe_patch(plan: Plan, place: Place, ground: Levels, recipe: Recipe) -> Pa
     return Patch(drawn.picture[place.cut], drawn.background[place.cut], drawn.mask[place.cut])
 
 
-def finish(plan: Plan, host: Host, place: Place, job: Job, blended: Levels) -> Variant:
-    """Round, paste and label: what did not visibly change is not labelled."""
-    picture: Image = host.picture.copy()
-    meant, mask = np.zeros(host.part.shape, np.bool_), np.zeros(host.part.shape, np.bool_)
-    meant[place.at] = job.patch.mask
+@dataclass(frozen=True)
+class Finished:
+    """A blended patch, rounded. seen: (h, w) where it visibly differs from its host, by ``contrast`` levels."""
+
+    picture: Image
+    seen: Mask
+    contrast: float
+
+
+def finish(job: Job, blended: Levels) -> Finished:
+    """Round and label: what did not visibly change is not labelled."""
     seen = visible_mask(blended, job.host, job.patch.mask, job.host_grain)
     result = np.rint(unchanged_outside(blended, job.host, seen | job.patch.mask))
-    picture[place.at] = result  # cast here: levels are whole and within 0..255
-    mask[place.at] = seen
     contrast = middle(grey(np.abs(result - job.host))[seen]) if seen.any() else 0.0
-    return Variant(plan, picture, mask, meant, contrast)
+    return Finished(result.astype(np.uint8), seen, contrast)
+
+
+def paste(plan: Plan, host: Host, place: Place, patch: Finished, meant_there: Mask) -> Variant:
+    """The only step whose cost goes with the host's size."""
+    picture: Image = host.picture.copy()
+    meant, mask = np.zeros(host.part.shape, np.bool_), np.zeros(host.part.shape, np.bool_)
+    picture[place.at], mask[place.at], meant[place.at] = patch.picture, patch.seen, meant_there
+    return Variant(plan, picture, mask, meant, patch.contrast)

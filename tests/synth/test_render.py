@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,7 @@ from synth.blend import FEATHER_PX
 from synth.errors import SynthError
 from synth.look import draw_look
 from synth.records import BLEND_MODES, BlendMode, Donor, Image, Levels, Patch, Plan, Variant
-from synth.render import patch_size, place_patch, render_block, span_host, trim
+from synth.render import patch_size, place_patch, render_block, render_each, span_host, trim
 from synth.seeds import proposal_rng
 from tests.synth.made import blob, donor_of, host_of, overlap, plan_of, stained, streak, surface
 
@@ -241,3 +242,16 @@ def test_a_patch_is_trimmed_to_the_mask_and_its_rim() -> None:
     )  # beyond top and right side
     assert trim(lower, mask).cut == (slice(3, 12 + RIM_PX), slice(40 - RIM_PX, 50 + RIM_PX))
     assert trim(lower, mask).at == (slice(0, 9 + RIM_PX), slice(170 - RIM_PX, 180 + RIM_PX))
+
+
+def test_variants_are_handed_out_one_by_one() -> None:
+    """32 copies of a large host at once would fill the memory."""
+    plans, donors = block(12)
+    known, large = {one.donor_id: one for one in donors}, {"h": host_of(surface((1500, 1500)))}
+    one_copy = 1500 * 1500 * 5  # picture and two masks
+    tracemalloc.start()
+    shown = sum(variant.mask.any() for variant in render_each(plans, known, large, {}))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert shown == 12
+    assert most < 4 * one_copy
