@@ -4,14 +4,14 @@
     python scripts/bench_render.py --blend residual --blocks 20 --peers build/peers
 
 Everything is timed in turn in the same run, median of the blocks, so that a busy machine slows all alike. ``process``
-is processor time, which others' work stretches less. Floor: encoding the host as JPEG-95, as if rendering cost nothing.
-Peers (bench/synth_peers.py): from one picture to a file as ours, encoded alike; missing ones are named.
+is processor time, which others' work stretches less, ``quiet`` its quietest tenth. Floor: encoding the host as JPEG-95,
+as if rendering cost nothing. Peers (bench/synth_peers.py): from one picture to a file as ours, encoded alike; missing
+ones are named.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -32,13 +32,14 @@ from synth.files import encode_image, encode_mask
 from synth.look import draw_look
 from synth.poisson import Task, solve_corrections
 from synth.records import BLEND_MODES, Donor, Example, Host, Image, Plan
-from synth.render import BLOCK, patch_size, render_each
+from synth.render import BLOCK, patch_size, render_block, render_each
 from synth.seeds import proposal_rng
 
 SIDE = 512
 STAGES = {"warp_donors": "- warp", "vary": "- photometric", "blend_patches": "- blend (Poisson inside)",
           "visible_mask": "- label", "measure_grain": "- grain of the host",
           "source_grain": "- grain of the donor"}  # fmt: skip
+OURS = "ours"
 TITLES = {**STAGES, "encode": "encode, JPEG-95", "mask": "mask, PNG", "floor": "encode the host: the floor",
           "poisson": "Poisson alone, 96 px", "seamlessClone": "OpenCV's seamlessClone, the same"}  # fmt: skip
 Times = dict[str, list[float]]
@@ -70,8 +71,9 @@ def measure(
     process: Times = defaultdict(list)
     for plans in blocks:
         sums: Times = defaultdict(lambda: [0.0, 0.0])
-        with watched_stages(sums):
-            write_block(plans, donors, hosts, sums)
+        write_block(plans, donors, hosts, sums)
+        with watched_stages(sums):  # again: watching costs time, too
+            render_block(plans, donors, hosts, {})
         for name, generate in peers.items():
             if generate is not None:
                 with timed(name, sums):
@@ -144,24 +146,24 @@ def compare_poisson(wall: Times, process: Times) -> None:
 
 
 def report(wall: Times, process: Times, peers: Peers) -> None:
+    for times in (wall, process):
+        times[OURS] = [sum(pair) for pair in zip(times["render"], times["encode"], strict=True)]
+    columns = ((wall, 0.5), (process, 0.5), (process, 0.1))
     print(f"{len(wall['render'])} blocks of {BLOCK} variants, {SIDE} x {SIDE} RGB, one thread\n")
-    print("| stage | ms a variant, wall | processor |\n|---|---|---|")
+    print("| stage, ms a variant | wall | process | quiet |\n|---|---|---|---|")
     for name in ["render", *STAGES, "encode", "mask", "floor", "poisson", "seamlessClone"]:
-        print(f"| {TITLES.get(name, name)} | {each(wall, name):.2f} | {each(process, name):.2f} |")
-    print("\n| generator, encoding included | variants/s, wall | processor | ours / theirs |\n|---|---|---|---|")
-    ours = each(process, "render") + each(process, "encode")
-    rates = {"ours": (each(wall, "render") + each(wall, "encode"), ours)}
-    rates["encoding alone: the floor"] = each(wall, "floor"), each(process, "floor")
-    rates |= {name: (each(wall, name, 1), each(process, name, 1)) for name in peers if name in wall}
-    for name, (slow, busy) in rates.items():
-        print(f"| {name} | {1000 / slow:.1f} | {1000 / busy:.1f} | {busy / ours:.1f} |")
-    for name in (name for name, generate in peers.items() if generate is None):
-        print(f"| {name} | not installed | | |")
-
-
-def each(times: Times, name: str, count: int = BLOCK) -> float:
-    """Median, ms for one of ``count``."""
-    return statistics.median(times[name]) / count * 1000
+        each = (1000 * np.quantile(times[name], share) / BLOCK for times, share in columns)
+        print(f"| {TITLES.get(name, name)} | {' | '.join(f'{value:.2f}' for value in each)} |")
+    print("\n| generator and JPEG-95, images/s | wall | process | quiet | ours / theirs |\n|---|---|---|---|---|")
+    ours = np.median(process[OURS]) / BLOCK
+    for name in (OURS, "floor", *peers):
+        if name not in wall:
+            print(f"| {name} | not installed | | | |")
+            continue
+        count = 1 if name in peers else BLOCK
+        rates = (f"{count / np.quantile(times[name], share):.1f}" for times, share in columns)
+        ratio = np.median(process[name]) / count / ours
+        print(f"| {TITLES.get(name, name)} | {' | '.join(rates)} | {ratio:.1f} |")
 
 
 def make_donors() -> list[Donor]:
