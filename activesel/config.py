@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -32,6 +32,7 @@ class EmbeddingConfig(_Section):
     precision: Literal["auto", "float32", "bfloat16"]
     device: str = Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     decode_threads: int = Field(ge=0, le=1024)
+    decode_processes: Literal["auto"] | Annotated[int, Field(ge=0, le=1024)]
     shard_rows: int = Field(ge=1, le=1_000_000)
     pooling: Literal["plain", "defect-aware"]
     good: str | None

@@ -26,8 +26,9 @@ import torch
 
 from activesel.config import load_config
 from activesel.embedding import Backbone, VectorStore, embed_images, open_backbone
+from activesel.embedding.decoding import resize
 from activesel.embedding.forward import ForwardPass
-from activesel.embedding.stream import arithmetic_threads, count_cores, plan_lanes, resize
+from activesel.embedding.stream import arithmetic_threads, count_cores, plan_lanes
 from activesel.images import decode_rgb
 
 MAX_PIXELS = 400_000_000

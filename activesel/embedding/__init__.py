@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from activesel.embedding import efficientnet_lite0, timm_models, torchvision_models  # registers each family
 from activesel.embedding.backbone import Backbone, backbone_key, open_backbone
+from activesel.embedding.decoding import EmbeddedBatch
 from activesel.embedding.registry import family_names
 from activesel.embedding.store import VectorStore
-from activesel.embedding.stream import EmbeddedBatch, embed_images
+from activesel.embedding.stream import embed_images
 
 FAMILIES = (efficientnet_lite0, timm_models, torchvision_models)
 

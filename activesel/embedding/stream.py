@@ -14,11 +14,9 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-from activesel.embedding.novelty_map import Novelty
+from activesel.embedding.decoding import EmbeddedBatch, decode_tiles, embed_decoded, gather, resize
 from activesel.embedding.registry import Preprocess
-from activesel.embedding.tiles import Tile, plan_tiles
 from activesel.errors import DataError
 from activesel.images import decode_rgb
 
@@ -28,21 +26,9 @@ if TYPE_CHECKING:
     from activesel.embedding.backbone import Backbone
     from activesel.embedding.forward import ForwardPass
 
+_PROCESSES_FROM = 4096  # images, some seconds of a GPU; below, starting processes takes longer than they save
+_CORES_FROM = 4  # up to which threads decode as fast (docs/performance.md)
 _MOST_LANES = 8  # on a CPU; each holds a batch's activations, and their Python halves share one interpreter
-
-
-@dataclass(frozen=True)
-class EmbeddedBatch:
-    """What became of one batch of paths.
-
-    rows: (k,) positions in the paths given, in order. vectors: (k, d) float16, as the backbone gives them, not unit.
-    failed: position and message of each file that no longer decodes. novelty: (k,) of defect-aware pooling, or empty.
-    """
-
-    rows: npt.NDArray[np.int64]
-    vectors: npt.NDArray[np.float16]
-    failed: tuple[tuple[int, str], ...]
-    novelty: tuple[Novelty, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,6 +53,13 @@ def plan_lanes(device_type: str) -> Lanes:
     return Lanes(number, cores // number)
 
 
+def plan_processes(device_type: str, n_images: int) -> int:
+    """One per core on a GPU's machine, where there are cores and images enough to pay for starting them."""
+    cores = count_cores()
+    many = n_images >= _PROCESSES_FROM and cores >= _CORES_FROM
+    return cores if device_type == "cuda" and many else 0
+
+
 def count_cores() -> int:
     """Return the cores that this process may use."""
     return len(os.sched_getaffinity(0))
@@ -86,15 +79,37 @@ def arithmetic_threads(number: int) -> Iterator[None]:
 
 
 def embed_images(
-    backbone: Backbone, paths: Sequence[Path], *, decode_threads: int = 0, max_pixels: int
+    backbone: Backbone,
+    paths: Sequence[Path],
+    *,
+    decode_threads: int = 0,
+    decode_processes: int | None = None,
+    max_pixels: int,
 ) -> Generator[EmbeddedBatch, None, None]:
     """Yield the vectors of ``paths`` in order, one batch at a time.
 
     decode_threads: 0 = one per core; on a CPU these are the lanes themselves, which saves handing pixels over.
-    Memory: one batch of pixels per lane, one decoded image per thread. Closing the iterator stops the threads.
+    decode_processes: in their stead, 0 = none, None = one per core for many images on a GPU, which threads of one
+    interpreter cannot feed. Memory: one batch of pixels per lane, one decoded image per thread; two batches per
+    process. Closing the iterator stops threads and processes. Vectors do not depend on any of it.
+
+    Raises:
+        UnreachableError: a decoding process died, or not even one image fits the device's memory.
     """
     from activesel.embedding.forward import ForwardPass
 
+    if decode_processes is None:
+        decode_processes = plan_processes(backbone.device.type, len(paths))
+    if decode_processes:
+        from activesel.embedding.processes import decode_in_processes
+
+        forward = ForwardPass(backbone, backbone.batch_size)
+        with (
+            arithmetic_threads(plan_lanes(backbone.device.type).threads_each),
+            contextlib.closing(decode_in_processes(backbone, paths, decode_processes, max_pixels)) as decoded,
+        ):
+            yield from (embed_decoded(forward, batch) for batch in decoded)
+        return
     lanes, size = plan_lanes(backbone.device.type), backbone.batch_size
     waiting: deque[Future[EmbeddedBatch]] = deque()
     with (
@@ -163,41 +178,10 @@ def _embed_batch(line: _Line, start: int, paths: Sequence[Path]) -> EmbeddedBatc
 
 def _embed_tiled(line: _Line, start: int, paths: Sequence[Path]) -> EmbeddedBatch:
     """Decode each image to as many tiles as it wants, run the network on all of them, read one vector per image."""
-    import torch
-
-    from activesel.embedding.forward import to_half
-
-    backbone = line.forward.backbone
-    read_out = backbone.read_out
-    assert read_out is not None
-    decode = functools.partial(decode_tiles, backbone=backbone, max_pixels=line.max_pixels)
-    images = list((map if line.decoders is None else line.decoders.map)(decode, paths))
-    good = [i for i, image in enumerate(images) if not isinstance(image, str)]
-    failed = tuple((start + i, image) for i, image in enumerate(images) if isinstance(image, str))
-    tiled = [image for image in images if not isinstance(image, str)]
-    vectors, novelty = np.empty((len(good), backbone.dim), np.float32), []
-    slots = line.forward(torch.cat([pixels for pixels, _ in tiled])) if tiled else vectors
-    at = 0
-    for row, (pixels, tiles) in enumerate(tiled):
-        vectors[row], found = read_out.read(slots[at : at + len(pixels)], tiles)
-        novelty += [found] if found is not None else []
-        at += len(pixels)
-    return EmbeddedBatch(start + np.array(good, np.int64), to_half(vectors), failed, tuple(novelty))
-
-
-def decode_tiles(path: Path, *, backbone: Backbone, max_pixels: int) -> tuple[Tensor, tuple[Tile, ...]] | str:
-    """Return the image's tiles (t, 3, h, w) uint8 and where they are in it, or what is wrong with the file."""
-    import torch
-
-    preprocess, most = backbone.preprocess, backbone.most_tiles
-    shortest = max(preprocess.height_px, preprocess.width_px)
-    try:
-        rgb = decode_rgb(path, max_pixels=max_pixels, at_least_px=None if most else shortest)
-    except DataError as error:
-        return str(error)
-    tiles = plan_tiles(rgb.shape[0], rgb.shape[1], shortest, most)
-    parts = [np.ascontiguousarray(rgb[tile.y0 : tile.y1, tile.x0 : tile.x1]) for tile in tiles]
-    return torch.stack([resize(part, preprocess) for part in parts]), tiles
+    decode = functools.partial(decode_tiles, preprocess=line.forward.backbone.preprocess,
+                               most_tiles=line.forward.backbone.most_tiles, max_pixels=line.max_pixels)  # fmt: skip
+    each = map if line.decoders is None else line.decoders.map
+    return embed_decoded(line.forward, gather(start, list(each(decode, paths))))
 
 
 def _decode_batch(line: _Line, pixels: Tensor, paths: Sequence[Path]) -> list[str | None]:
@@ -214,15 +198,3 @@ def _decode_into(slot: Tensor, path: Path, *, preprocess: Preprocess, max_pixels
     except DataError as error:
         return str(error)
     return None
-
-
-def resize(rgb: npt.NDArray[np.uint8], preprocess: Preprocess) -> Tensor:
-    """Stretch (h, w, 3) to the backbone's (3, h, w), smoothing where it shrinks, as Pillow does and OpenCV does not."""
-    import torch
-
-    pixels = torch.from_numpy(rgb).permute(2, 0, 1)
-    size = (preprocess.height_px, preprocess.width_px)
-    if pixels.shape[1:] == size:
-        return pixels
-    with torch.inference_mode():
-        return torch.nn.functional.interpolate(pixels[None], size, mode=preprocess.interpolation, antialias=True)[0]

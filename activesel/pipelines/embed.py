@@ -121,7 +121,9 @@ def _embed_into(
     settings = workspace.config.embedding
     paths = [Path(row.path) for row in todo]
     max_pixels = round(workspace.config.ingest.max_megapixels * 1e6)
-    batches = embed_images(backbone, paths, decode_threads=settings.decode_threads, max_pixels=max_pixels)
+    processes = None if settings.decode_processes == "auto" else settings.decode_processes
+    batches = embed_images(backbone, paths, decode_threads=settings.decode_threads, decode_processes=processes,
+                           max_pixels=max_pixels)  # fmt: skip
     shard = _OpenShard(store, settings.shard_rows)
     failed: list[Quarantined] = []
     with contextlib.closing(batches):

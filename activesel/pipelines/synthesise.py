@@ -62,8 +62,8 @@ class EmbedPictures:
         """Return (n, d) unit rows, batch by batch."""
         import torch
 
+        from activesel.embedding.decoding import resize
         from activesel.embedding.forward import ForwardPass
-        from activesel.embedding.stream import resize
 
         backbone, size = self._backbone, self._backbone.batch_size
         forward = ForwardPass(backbone, size)

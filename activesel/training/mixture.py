@@ -50,7 +50,8 @@ class Made:
     def without(self, groups: IntArray) -> Made:
         """Return those that come from none of the groups."""
         stays = ~np.isin(self.sources, groups).any(axis=1)
-        hosts, classes = (None if part is None else part[stays] for part in (self.hosts, self.host_classes))
+        hosts = None if self.hosts is None else self.hosts[stays]
+        classes = None if self.host_classes is None else self.host_classes[stays]
         return Made(self.vectors[stays], self.class_number, self.sources[stays], hosts, classes)
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from activesel.embedding.decoding import resize
 from activesel.embedding.registry import Preprocess, find_recipe
-from activesel.embedding.stream import resize
 from activesel.images import decode_rgb
 from fine_tuning.training import BACKBONE, cut_pretrained
 

@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 
 from activesel.embedding import Backbone, embed_images, open_backbone
+from activesel.embedding.decoding import resize
 from activesel.embedding.forward import ForwardPass, to_half
 from activesel.embedding.registry import Preprocess
-from activesel.embedding.stream import resize
 from activesel.errors import DataError, UnreachableError
 from tests.embedding.conftest import Settings, write_images
 
