@@ -110,8 +110,8 @@ def choose_share(
     """Return the share whose class has the highest average precision on inner folds, and that of each share.
 
     Equal ones: the lower share. With one group of the class nothing can be held out: ``UNTESTED_SHARE`` and {}. So it
-    is for images that are mixed: from .25 to .75 of the weight their average precision differed by .003, while a choice on
-    inner folds of three images was chance and cost .034 (25 cells of scripts/bench_synth.py).
+    is for images that are mixed: from .25 to .75 of the weight their average precision differed by .003, while a choice
+    on inner folds of three images was chance and cost .034 (25 cells of scripts/bench_synth.py).
     """
     if made.hosts is not None:
         return UNTESTED_SHARE, {}
