@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ def augment(picture: npt.NDArray[np.uint8], seed: int) -> npt.NDArray[np.uint8]:
 
 
 def _changes() -> albumentations.Compose:
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or its import asks the internet for a newer version
     import albumentations  # half a second: only who proves pays for it
     import cv2
 

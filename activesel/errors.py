@@ -8,6 +8,7 @@ EXIT_DONE = 0
 EXIT_BUG = 1
 EXIT_USAGE = 2
 EXIT_BAD_INPUT = 3
+EXIT_REFUSED = 4
 EXIT_UNREACHABLE = 6
 EXIT_LOCKED = 7
 EXIT_INTERRUPTED = 130
@@ -54,6 +55,12 @@ class DataError(ActiveselError):
     """An input file or array is wrong."""
 
     exit_code = EXIT_BAD_INPUT
+
+
+class RefusedError(ActiveselError):
+    """What was asked for is there, and a rule forbids to use it; somebody may decide otherwise and say why."""
+
+    exit_code = EXIT_REFUSED
 
 
 class UnreachableError(ActiveselError):

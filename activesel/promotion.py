@@ -19,7 +19,7 @@ CONFIDENCE = 0.95
 N_RESAMPLES = 1000
 _BLOCK = 100  # resamples at a time
 
-Outcome = Literal["promoted", "promoted by siblings", "no gain", "another class falls", "too few"]
+Outcome = Literal["promoted", "promoted by siblings", "no gain", "another class falls", "too few", "set refused"]
 
 
 @dataclass(frozen=True)

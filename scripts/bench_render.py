@@ -1,47 +1,56 @@
-"""Variants a second on one core at 512 x 512 RGB, stage by stage, beside encoding alone and OpenCV's seamlessClone.
+"""Variants a second on one core at 512 x 512 RGB, stage by stage, beside encoding alone and other generators.
 
     python scripts/bench_render.py                  made-up donors of 30 to 110 px
-    python scripts/bench_render.py --blend residual --blocks 20
+    python scripts/bench_render.py --blend residual --blocks 20 --peers build/peers
 
-Each stage is timed in the same run, median of the blocks, so that a busy machine slows all alike. ``process`` is
-processor time, which others' work stretches less. Floor: encoding the host as JPEG-95, as if rendering cost nothing.
+Everything is timed in turn in the same run, median of the blocks, so that a busy machine slows all alike. ``process``
+is processor time, which others' work stretches less, ``quiet`` its quietest tenth. Floor: encoding the host as JPEG-95,
+as if rendering cost nothing. Peers (bench/synth_peers.py): from one picture to a file as ours, encoded alike; missing
+ones are named.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import cv2
 import numpy as np
 import torch
+from bench.synth_peers import Generate, load_peers
 
 from synth import render
 from synth.bank import build_bank
+from synth.files import encode_image, encode_mask
 from synth.look import draw_look
 from synth.poisson import Task, solve_corrections
-from synth.records import BLEND_MODES, Donor, Example, Host, Image, Plan, Variant
-from synth.render import BLOCK, patch_size, render_block
+from synth.records import BLEND_MODES, Donor, Example, Host, Image, Plan
+from synth.render import BLOCK, patch_size, render_block, render_each
 from synth.seeds import proposal_rng
 
 SIDE = 512
-STAGES = {"warp_donors": "warp", "vary": "photometric", "blend_patches": "blend (Poisson inside)",
-          "visible_mask": "label", "measure_grain": "grain of the host",
-          "source_ground": "grain and texture of the donor"}  # fmt: skip
+STAGES = {"warp_donors": "- warp", "vary": "- photometric", "blend_patches": "- blend (Poisson inside)",
+          "visible_mask": "- label", "measure_grain": "- grain of the host",
+          "source_ground": "- grain and texture of the donor"}  # fmt: skip
+OURS = "ours"
+TITLES = {**STAGES, "encode": "encode, JPEG-95", "mask": "mask, PNG", "floor": "encode the host: the floor",
+          "poisson": "Poisson alone, 96 px", "seamlessClone": "OpenCV's seamlessClone, the same"}  # fmt: skip
 Times = dict[str, list[float]]
+Peers = dict[str, Generate | None]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--blend", choices=BLEND_MODES, help="one mode; without it all five in turn")
-    parser.add_argument("--blocks", type=int, default=10, help=f"of {BLOCK} variants each")
+    parser.add_argument("--blocks", type=int, default=20, help=f"of {BLOCK} variants each")
+    parser.add_argument("--peers", type=Path, help="folder of packages, searched for peers that are not installed")
     options = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
@@ -49,56 +58,70 @@ def main() -> None:
     modes = [options.blend] if options.blend else list(BLEND_MODES)
     blocks = [make_plans(index, donors, modes) for index in range(options.blocks)]
     known = {donor.donor_id: donor for donor in donors}
-    render_block(blocks[0], known, hosts, {})  # matrices, imports
-    report(*measure(blocks, known, hosts), options.blocks)
+    list(render_each(blocks[0], known, hosts, {}))  # matrices, imports
+    peers = load_peers(options.peers)
+    report(*measure(blocks, known, hosts, peers), peers)
 
 
-def measure(blocks: list[list[Plan]], donors: Mapping[str, Donor], hosts: Mapping[str, Host]) -> tuple[Times, Times]:
-    """Wall and processor time of each stage and block, seconds."""
+def measure(
+    blocks: list[list[Plan]], donors: Mapping[str, Donor], hosts: Mapping[str, Host], peers: Peers
+) -> tuple[Times, Times]:
+    """Wall and processor time of each stage and block, and of one picture by each peer beside each block, seconds."""
     wall: Times = defaultdict(list)
     process: Times = defaultdict(list)
     for plans in blocks:
-        with timed("render", wall, process), watched_stages(wall, process):
-            variants = render_block(plans, donors, hosts, {})
-        with timed("encode", wall, process):
-            files = [encode(variant.picture) for variant in variants]
-        with timed("mask", wall, process):
-            masks = [encode_mask(variant) for variant in variants]
-        with timed("floor", wall, process):
-            floor = [encode(hosts[plan.host_id].picture) for plan in plans]
-        assert len(files) == len(masks) == len(floor) == BLOCK
+        sums: Times = defaultdict(lambda: [0.0, 0.0])
+        write_block(plans, donors, hosts, sums)
+        with watched_stages(sums):  # again: watching costs time, too
+            render_block(plans, donors, hosts, {})
+        for name, generate in peers.items():
+            if generate is not None:
+                with timed(name, sums):
+                    encode_image(generate(hosts[plans[0].host_id].picture), ".jpg")
+        for name, (seconds, cpu) in sums.items():
+            wall[name].append(seconds)
+            process[name].append(cpu)
     compare_poisson(wall, process)
     return wall, process
 
 
+def write_block(plans: list[Plan], donors: Mapping[str, Donor], hosts: Mapping[str, Host], sums: Times) -> None:
+    """Render and encode as blocks.py does: a variant is encoded before the next one is finished."""
+    variants = render_each(plans, donors, hosts, {})
+    for plan in plans:
+        with timed("render", sums):  # the first one carries the block's patches
+            variant = next(variants)
+        with timed("encode", sums):
+            encode_image(variant.picture, ".jpg")
+        with timed("mask", sums):
+            encode_mask(variant.mask)
+        del variant
+        with timed("floor", sums):
+            encode_image(hosts[plan.host_id].picture, ".jpg")
+
+
 @contextmanager
-def timed(name: str, wall: Times, process: Times) -> Iterator[None]:
+def timed(name: str, sums: Times) -> Iterator[None]:
+    """Add wall and processor time, seconds, to what ``name`` has."""
     started, cpu = time.perf_counter(), time.process_time()
     yield
-    wall[name].append(time.perf_counter() - started)
-    process[name].append(time.process_time() - cpu)
+    sums[name][0] += time.perf_counter() - started
+    sums[name][1] += time.process_time() - cpu
 
 
 @contextmanager
-def watched_stages(wall: Times, process: Times) -> Iterator[None]:
-    """Time the calls that render.py makes, summed over the block."""
-    sums: Times = {name: [0.0, 0.0] for name in STAGES}
+def watched_stages(sums: Times) -> Iterator[None]:
+    """Time the calls that render.py makes, too."""
 
     def watch(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def run(*args: Any, **kwargs: Any) -> Any:
-            started, cpu = time.perf_counter(), time.process_time()
-            out = call(*args, **kwargs)
-            sums[name][0] += time.perf_counter() - started
-            sums[name][1] += time.process_time() - cpu
-            return out
+            with timed(name, sums):
+                return call(*args, **kwargs)
 
         return run
 
     with mock.patch.multiple(render, **{name: watch(name, getattr(render, name)) for name in STAGES}):
         yield
-    for name, (seconds, cpu) in sums.items():
-        wall[name].append(seconds)
-        process[name].append(cpu)
 
 
 def compare_poisson(wall: Times, process: Times) -> None:
@@ -111,24 +134,36 @@ def compare_poisson(wall: Times, process: Times) -> None:
     tasks = [Task(picture.astype(np.float32), host.astype(np.float32), mask > 0) for host in hosts]
     solve_corrections(tasks)
     for _ in range(5):
-        with timed("poisson", wall, process):
+        sums: Times = defaultdict(lambda: [0.0, 0.0])
+        with timed("poisson", sums):
             solve_corrections(tasks)
-        with timed("seamlessClone", wall, process):
+        with timed("seamlessClone", sums):
             for host in hosts:
                 cv2.seamlessClone(picture, host, mask.copy(), (48, 48), cv2.NORMAL_CLONE)
+        for name, (seconds, cpu) in sums.items():
+            wall[name].append(seconds)
+            process[name].append(cpu)
 
 
-def report(wall: Times, process: Times, blocks: int) -> None:
-    def each(times: Times, name: str) -> float:
-        return statistics.median(times[name]) / BLOCK * 1000
-
-    print(f"{blocks} blocks of {BLOCK} variants, {SIDE} x {SIDE} RGB, one thread; ms each, wall (process)")
+def report(wall: Times, process: Times, peers: Peers) -> None:
+    for times in (wall, process):
+        times[OURS] = [sum(pair) for pair in zip(times["render"], times["encode"], strict=True)]
+    columns = ((wall, 0.5), (process, 0.5), (process, 0.1))
+    print(f"{len(wall['render'])} blocks of {BLOCK} variants, {SIDE} x {SIDE} RGB, one thread\n")
+    print("| stage, ms a variant | wall | process | quiet |\n|---|---|---|---|")
     for name in ["render", *STAGES, "encode", "mask", "floor", "poisson", "seamlessClone"]:
-        title = "  " + STAGES[name] if name in STAGES else name
-        print(f"{title:26}{each(wall, name):8.2f} ({each(process, name):.2f})")
-    for title, times in (("wall", wall), ("process", process)):
-        whole, floor = each(times, "render") + each(times, "encode"), each(times, "floor")
-        print(f"{title}: {1000 / whole:.0f} variants/s rendered and encoded; floor, encoded only: {1000 / floor:.0f}")
+        each = (1000 * np.quantile(times[name], share) / BLOCK for times, share in columns)
+        print(f"| {TITLES.get(name, name)} | {' | '.join(f'{value:.2f}' for value in each)} |")
+    print("\n| generator and JPEG-95, images/s | wall | process | quiet | ours / theirs |\n|---|---|---|---|---|")
+    ours = np.median(process[OURS]) / BLOCK
+    for name in (OURS, "floor", *peers):
+        if name not in wall:
+            print(f"| {name} | not installed | | | |")
+            continue
+        count = 1 if name in peers else BLOCK
+        rates = (f"{count / np.quantile(times[name], share):.1f}" for times, share in columns)
+        ratio = np.median(process[name]) / count / ours
+        print(f"| {TITLES.get(name, name)} | {' | '.join(rates)} | {ratio:.1f} |")
 
 
 def make_donors() -> list[Donor]:
@@ -166,18 +201,6 @@ def make_plans(block: int, donors: list[Donor], modes: list[Any]) -> list[Plan]:
         at = int(rng.integers(0, SIDE - height)), int(rng.integers(0, SIDE - width))
         plans.append(replace(plan, top_left=at))
     return plans
-
-
-def encode(picture: Image) -> bytes:
-    done, file = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 95])
-    assert done
-    return file.tobytes()
-
-
-def encode_mask(variant: Variant) -> bytes:
-    done, file = cv2.imencode(".png", variant.mask.astype(np.uint8) * 255, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    assert done
-    return file.tobytes()
 
 
 if __name__ == "__main__":

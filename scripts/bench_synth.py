@@ -13,6 +13,7 @@ import argparse
 import copy
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -24,20 +25,23 @@ import numpy as np
 from bench.synth_page import render_page
 from bench.synth_rivals import cut_and_paste, perlin_anomaly
 
+from activesel.coverage import typical_radius
 from activesel.pipelines.foldsets import Workroom, make_copies, make_variants
 from activesel.pipelines.realset import FileEmbedder, RealSet, read_real
 from activesel.pipelines.synthesise import GenerateRequest
 from activesel.promotion import LEAST_GROUPS, average_precision, bound_difference, judge_by_siblings, judge_worth
 from activesel.seeds import derive_rng, derive_seed
-from activesel.training.mixture import UNTESTED_SHARE, Labelled, Made, choose_share, deal_folds, score_with
+from activesel.training.mixture import UNTESTED_SHARE, Labelled, Made, deal_folds, score_with
 from activesel.workspace import create_workspace, write_json
+from synth.aim import close_gap
 from synth.bank import build_bank
 from synth.files import encode_image, read_image
 from synth.labels_file import read_labels
 
 SETS = {"magnetic_tile": ("neardup_group", "free")}
 REAL, COPIES, PASTED, PERLIN = "k real alone", "+ standard augmentation", "+ cut-paste", "+ Perlin (DRAEM)"
-UNFILTERED, FILTERED, TUNED, PROVED = "ours, unfiltered", "ours, filtered", "ours, share tuned", "ours, proved"
+UNFILTERED, FILTERED, PROVED = "ours, unfiltered", "ours, filtered", "ours, proved"
+AIMED = "ours, gap-aimed"
 PLAIN, TWICE = "ours, filtered, not mixed", "2k real alone"
 
 
@@ -95,9 +99,11 @@ def run_cell(cell: Cell, real: RealSet, room: Workroom, count: int) -> dict[str,
     truth = real.labelled
     halves = deal_folds(truth.classes, truth.groups, 2, rng)
     side, test = np.flatnonzero(halves == 0), truth.take(np.flatnonzero(halves == 1))
-    twice, side = (keep_k(truth, side, number, k, copy.deepcopy(rng)) for k in (2 * cell.k, cell.k))
+    twice, known = (keep_k(truth, side, number, k, copy.deepcopy(rng)) for k in (2 * cell.k, cell.k))
+    unlabelled, side = np.setdiff1d(side, known), known
     train = truth.take(side)
     made, speeds = make_all(cell, real, room, side, count)
+    aimed, gap = aim_at_pool(made[FILTERED], train, truth.vectors[unlabelled], number)
     scores = {REAL: score_with(train, None, 0.0, test.vectors)}
     for arm, images in made.items():
         own = replace(images, hosts=None) if arm in (PASTED, PERLIN) else images
@@ -106,13 +112,23 @@ def run_cell(cell: Cell, real: RealSet, room: Workroom, count: int) -> dict[str,
             scores[f"{arm}, mixed as ours"] = score_with(train, images, UNTESTED_SHARE, test.vectors)
     scores[PLAIN] = score_with(train, replace(made[FILTERED], hosts=None), UNTESTED_SHARE, test.vectors)
     scores[TWICE] = score_with(truth.take(twice), None, 0.0, test.vectors)
-    share, tried = choose_share(train, made[FILTERED], seed=cell.draw)
-    scores[TUNED] = score_with(train, made[FILTERED], share, test.vectors)
+    scores[AIMED] = score_with(train, aimed, UNTESTED_SHARE, test.vectors) if len(aimed.vectors) else scores[REAL]
     worth = prove_inside(train, made, number, cell.draw)
     scores[PROVED] = scores[FILTERED] if worth.is_promoted else scores[REAL]
     arms = {arm: measure(values, test, number, good) for arm, values in scores.items()}
-    return {"arms": arms, "images_per_s": speeds, "proof": worth.outcome, "share": share, "inner": len(tried) > 0,
+    return {"arms": arms, "images_per_s": speeds, "proof": worth.outcome, "aimed": len(aimed.vectors), "gap": gap,
             "n_test": int((test.classes == number).sum()), "n_kept": len(made[FILTERED].vectors)}  # fmt: skip
+
+
+def aim_at_pool(made: Made, train: Labelled, pool: np.ndarray, number: int) -> tuple[Made, str]:
+    """Keep what closes the gap that the class's other images of the training half are, whose labels nobody knows yet;
+    return the verdict on it, too. Near is what `activesel gaps` calls alike."""
+    if not len(pool):
+        return made, "none"
+    reach = math.sqrt(2 * typical_radius(train.vectors))
+    own = np.asarray(train.vectors[train.classes == number], np.float32)
+    aim = close_gap(own, np.asarray(made.vectors, np.float32), {"pool": np.asarray(pool, np.float32)}, reach=reach)
+    return made.take(aim.keep), aim.verdicts[0].outcome
 
 
 def keep_k(truth: Labelled, side: np.ndarray, number: int, k: int, rng: np.random.Generator) -> np.ndarray:

@@ -75,21 +75,21 @@ def usual_reach(real_vectors: Rows, neighbours: int) -> float:
     if len(real_vectors) <= neighbours:
         raise SynthError("too few real labelled images to tell how near is near", found=str(len(real_vectors)),
                          expected=f"more than {neighbours}", hint="pass reach")  # fmt: skip
-    apart = _distances(real_vectors, real_vectors)
+    apart = distances(real_vectors, real_vectors)
     return float(np.median(np.partition(apart, neighbours, axis=1)[:, neighbours]))
 
 
 def coverage(points: Rows, vectors: Rows, *, neighbours: int, reach: float) -> float:
     """Return the share of points (g, d) with ``neighbours`` or more vectors (n, d) within reach, 0..1."""
-    return float(((_distances(points, vectors) <= reach).sum(axis=1) >= neighbours).mean())
+    return float(((distances(points, vectors) <= reach).sum(axis=1) >= neighbours).mean())
 
 
 def _aim_at(
     name: str, points: Rows, real: Rows, candidates: Rows, *, neighbours: int, reach: float, closed_at: float
 ) -> GapVerdict:
-    missing = neighbours - (_distances(points, real) <= reach).sum(axis=1)
+    missing = neighbours - (distances(points, real) <= reach).sum(axis=1)
     before = float((missing <= 0).mean())
-    apart = _distances(points, candidates) if len(candidates) else np.full((len(points), 1), np.inf, np.float32)
+    apart = distances(points, candidates) if len(candidates) else np.full((len(points), 1), np.inf, np.float32)
     nearest = float(apart.min())
     if before >= closed_at:
         return GapVerdict(name, "covered", before, before, (), nearest, reach, "real images cover it already")
@@ -126,7 +126,8 @@ def _what_lacks(n_kept: int, apart: Rows, reach: float) -> str:
     return f"{n_kept} variants land in it, but {lack}"
 
 
-def _distances(rows: Rows, to: Rows) -> Rows:
+def distances(rows: Rows, to: Rows) -> Rows:
+    """Return Euclidean distances (n, m)."""
     squared = (rows**2).sum(1)[:, None] + (to**2).sum(1)[None, :] - 2 * rows @ to.T
     return np.asarray(np.sqrt(np.maximum(squared, 0)), np.float32)
 

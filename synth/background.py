@@ -6,6 +6,8 @@ defect's own grain stays in the residual and grain.py deals with it.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -47,8 +49,12 @@ def grow(mask: Mask, px: int) -> Mask:
     """Dilate by ``px`` pixels, square corners."""
     if px <= 0:
         return mask
-    kernel = np.ones((2 * px + 1, 2 * px + 1), np.uint8)
-    return np.asarray(cv2.dilate(mask.astype(np.uint8), kernel) > 0)
+    return np.asarray(cv2.dilate(mask.view(np.uint8), square(px)).view(np.bool_))
+
+
+@lru_cache(maxsize=16)
+def square(px: int) -> npt.NDArray[np.uint8]:
+    return np.ones((2 * px + 1, 2 * px + 1), np.uint8)
 
 
 def fit_plane(levels: Levels, known: Mask) -> Levels:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from synth.background import MARGIN_PX, grow
 from synth.coverage import coverage, drop_texture, own_texture
 from synth.grain import drop_grain, match_grain, measure_grain
+from synth.levels import spread
 from synth.poisson import Task, solve_corrections
 from synth.records import BlendMode, Levels, Mask, Patch
 
@@ -62,16 +64,15 @@ def blend_patches(jobs: Sequence[Job], device: str = "cpu") -> list[Levels]:
             changes[index] = shade(job)
         elif job.mode == "alpha":
             changes[index] = cover(job, alphas[index])
-    return [
-        np.clip(job.host + alphas[index][:, :, None] * changes[index], 0, 255).astype(np.float32)
-        for index, job in enumerate(jobs)
-    ]
+    return [np.clip(job.host + spread(alphas[index]) * changes[index], 0, 255) for index, job in enumerate(jobs)]
 
 
 def anchor(change: Levels, mask: Mask) -> Levels:
     """Shift a correction to 0 around the mask: free edges leave its level open, grain on the rim shifts it a little."""
     ring = grow(mask, 2) & ~mask
-    return change - change[ring].mean(0) if ring.sum() >= 8 else change
+    if np.count_nonzero(ring) < 8:
+        return change
+    return change - np.array(cv2.mean(change, ring.view(np.uint8))[:3], np.float32)
 
 
 def feather(mask: Mask, free: tuple[bool, bool, bool, bool]) -> npt.NDArray[np.float32]:
@@ -86,9 +87,10 @@ def feather(mask: Mask, free: tuple[bool, bool, bool, bool]) -> npt.NDArray[np.f
 def unchanged_outside(blended: Levels, host: Levels, kept: Mask) -> Levels:
     """Let the change fade to nothing within two pixels of ``kept``, so that what differs and what is labelled agree."""
     share = cv2.blur(grow(kept, 1).astype(np.float32), (3, 3), borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(host + share[:, :, None] * (blended - host), np.float32)
+    return np.asarray(host + spread(share) * (blended - host), np.float32)
 
 
+@lru_cache(maxsize=512)
 def border_ramp(length: int, free_low: bool, free_high: bool) -> npt.NDArray[np.float32]:
     at = np.arange(length, dtype=np.float32)
     ramp = np.ones(length, np.float32)
@@ -137,8 +139,9 @@ def replaced(job: Job) -> tuple[Levels, Levels]:
 def contrast_ratio(job: Job) -> float:
     """How much brighter the host is where the defect will lie than the donor's ground was."""
     patch = job.patch
-    inside = patch.mask if patch.mask.any() else np.ones_like(patch.mask)
-    return float(np.clip((job.host[inside].mean() + 1) / (patch.background[inside].mean() + 1), *RATIO))
+    inside = (patch.mask if patch.mask.any() else np.ones_like(patch.mask)).view(np.uint8)
+    host, own = (sum(cv2.mean(levels, inside)[:3]) / 3 for levels in (job.host, patch.background))
+    return float(min(max((host + 1) / (own + 1), RATIO[0]), RATIO[1]))
 
 
 def cover(job: Job, alpha: npt.NDArray[np.float32]) -> Levels:

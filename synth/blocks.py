@@ -18,7 +18,7 @@ from synth.gates import Limits, judge
 from synth.planning import OpenHosts, Stock, Unplaced, draw_plan
 from synth.record import box_of, plain, plan_to_json, verdict_to_json
 from synth.records import Host, Plan, Variant, Verdict
-from synth.render import render_block
+from synth.render import render_block, render_each
 from synth.sheet import draw_strip
 
 BLOCK = 32
@@ -73,7 +73,8 @@ def make_block(workshop: Workshop, number: int, hosts: OpenHosts) -> Path:
     draft = Path(tempfile.mkdtemp(dir=workshop.folder, prefix=f".{target.name}."))
     try:
         plans, used, unplaced = plan_block(workshop.stock, number, hosts)
-        variants = render_plans(workshop.stock, plans, used)
+        stock = workshop.stock
+        variants = render_each(plans, stock.donors, used, stock.recipes)  # one at a time: hosts may be large
         rows: list[dict[str, Any]] = [
             {"number": one.number, "status": UNPLACED, "reason": one.reason} for one in unplaced
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SIZES = (32, 64, 96, 128, 192, 256, 384)
+SIZES = (*range(24, 128, 8), 128, 160, 192, 256, 384)  # fine ones: a solve costs the third power of its side
 STEP = 128  # beyond the largest size
 
 
@@ -10,6 +10,6 @@ def bucket(length: int) -> int:
     """Return the smallest size that holds ``length`` pixels.
 
     >>> bucket(65), bucket(96), bucket(400)
-    (96, 96, 512)
+    (72, 96, 512)
     """
     return next((size for size in SIZES if size >= length), -(-length // STEP) * STEP)

@@ -26,16 +26,17 @@ def bend_offset(along: Coordinates, half_length: float, bend: tuple[float, float
 
     bend: shares of the length: an arc, and an S. Both end flat, so that nothing kinks where the defect ends.
     """
-    t = np.clip(along / half_length, -1, 1)
-    window = (1 - t * t) ** 2
-    return np.asarray(2 * half_length * window * (bend[0] + 2 * bend[1] * t), np.float32)
+    t = np.minimum(np.maximum(along * np.float32(1 / half_length), -1), 1)
+    window = 1 - t * t
+    window *= window
+    t *= np.float32(4 * half_length * bend[1])
+    t += np.float32(2 * half_length * bend[0])
+    return np.asarray(t * window, np.float32)
 
 
 def half_length(donor: Donor, stretch: float) -> float:
     """Half of the re-drawn line's length along its chord, px of the donor."""
-    ys, xs = np.nonzero(donor.mask)
-    along = xs * np.cos(donor.angle_rad) + ys * np.sin(donor.angle_rad)
-    return float(max(4.0, (np.ptp(along) + 1) / 2 * stretch))
+    return max(4.0, donor.span_px / 2 * stretch)
 
 
 def centre_line(donor: Donor) -> tuple[Coordinates, Coordinates]:

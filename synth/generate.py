@@ -16,16 +16,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from synth.aiming import Aiming
 from synth.blocks import BLOCK, Workshop, read_block
 from synth.choice import settle_blend
 from synth.errors import SynthError
 from synth.files import hold, read_bytes, read_image, write_atomic
+from synth.fill import GapAim, gaps_of, outcome_to_json
 from synth.gates import Batch, Limits, calibrate
 from synth.hosts import Read
 from synth.planning import OpenHosts, Stock
 from synth.publish import PROPOSALS, RECORDS, RUN, STATE, publish, read_run
 from synth.record import SCHEMA_VERSION, plain, verdict_to_json, versions, write_lines
 from synth.records import Embedder, Verdict
+from synth.refusal import refused_of, why_refused
 from synth.sift import KEPT, Sift
 from synth.stocking import GenerateRequest, Stocked, check_request, stock_up
 from synth.threads import single_thread
@@ -38,7 +41,9 @@ _HOSTS_TO_CALIBRATE = 32
 @dataclass(frozen=True)
 class Summary:
     """What a run made. stopped: why it ended. funnel: (what, proposals left or lost there), from the top down.
-    verdicts: on the set as a whole."""
+    verdicts: on the set as a whole; refused: why it is not to be trained on, () = nothing against it. gaps: verdicts of
+    the gaps that were aimed at.
+    """
 
     folder: Path
     label: str
@@ -50,15 +55,19 @@ class Summary:
     verdicts: tuple[Mapping[str, Any], ...]
     notes: tuple[str, ...]
     seconds: float
+    refused: tuple[str, ...] = ()
+    gaps: tuple[Mapping[str, Any], ...] = ()
 
 
 def generate(
-    request: GenerateRequest, read: Read = read_image, embed: Embedder | None = None, advance: Advance = lambda _: None
-) -> Summary:
+    request: GenerateRequest, read: Read = read_image, embed: Embedder | None = None,
+    advance: Advance = lambda _: None, aim: GapAim | None = None,
+) -> Summary:  # fmt: skip
     """Make a set in ``request.out``; the same request and inputs give the same bytes, whatever the worker count.
 
     read: (h, w, 3) RGB of a file, raising SynthError for what cannot be decoded; must survive pickling. embed: None =
-    the rules that compare vectors are off. A set that is there already is returned as it is.
+    the rules that compare vectors are off. A set that is there already is returned as it is. aim: keep what gaps need,
+    ``request.count`` at most; None = keep the first that pass.
 
     Raises:
         SynthError: the request or its inputs are wrong; the folder holds another set.
@@ -67,16 +76,16 @@ def generate(
     check_request(request)
     with single_thread():
         stocked = stock_up(request, read)
-    key = run_key(request, stocked, embed is not None)
+    key = run_key(request, stocked, embed is not None, aim.key if aim is not None else None)
     _check_folder(request.out)
     with hold(request.out / STATE):
         done = _find_done(request.out, key)
-        run = done or _make_set(request, stocked, key, embed, advance)
+        run = done or _make_set(request, stocked, key, embed, advance, aim)
     return _summarise(request.out, run, reused=done is not None, seconds=time.perf_counter() - started)
 
 
 def _make_set(
-    request: GenerateRequest, stocked: Stocked, key: str, embed: Embedder | None, advance: Advance
+    request: GenerateRequest, stocked: Stocked, key: str, embed: Embedder | None, advance: Advance, aim: GapAim | None
 ) -> dict[str, Any]:
     """Make blocks, sift them in their order, judge the whole, write it; return what run.json holds."""
     blocks = _claim(request.out, key)
@@ -85,17 +94,33 @@ def _make_set(
         stocked = settle_blend(stocked, hosts)
         limits = _calibrate(stocked.stock, hosts, embed) if request.gated else None
         batch = Batch(list(stocked.stock.donors.values()), limits, embed) if limits is not None else None
-        sift = Sift(stocked.stock, request.count, batch)
+        sift = Sift(stocked.stock, request.count if aim is None else request.limit, batch)
+    aiming = Aiming(aim, request.count) if aim is not None else None
     workshop = Workshop(stocked.stock, limits, blocks, request.suffix)
     with contextlib.closing(make_blocks(workshop, -(-request.limit // BLOCK), request.workers)) as folders:
         for folder in folders:
             with single_thread():
-                advance(sift.take(folder, read_block(folder), request.limit))
-            if sift.is_full:
+                added = sift.take(folder, read_block(folder), request.limit)
+                if aiming is not None:
+                    aiming.take(folder, sift.last_kept(added))
+            advance(added if aiming is None else 0)
+            if sift.is_full or (aiming is not None and aiming.is_done):
                 break
     with single_thread():
+        gaps = _aim(aiming, sift, request.limit) if aiming is not None else []
+        advance(0 if aiming is None else sift.n_kept)
         verdicts = sift.judge_set(hosts)
-    return _write_set(request, stocked, sift, key, verdicts)
+    return _write_set(request, stocked, sift, key, verdicts, gaps)
+
+
+def _aim(aiming: Aiming, sift: Sift, limit: int) -> list[dict[str, Any]]:
+    """Keep what the gaps need; return their verdicts as JSON values."""
+    filled = aiming.choose()
+    n_open = sum(one.outcome not in ("closed", "covered") for one in filled.verdicts)
+    ended = f"{n_open} of {len(filled.verdicts)} gaps stay open"
+    ended += f" after {len(sift.rows)} proposals" + (", the maximum" if len(sift.rows) >= limit else "")
+    sift.keep_only({row: gaps_of(filled.verdicts).get(row, []) for row in filled.keep}, ended)
+    return [outcome_to_json(one, aiming.ids) for one in filled.verdicts]
 
 
 def describe(request: GenerateRequest, read: Read = read_image) -> Stocked:
@@ -109,11 +134,11 @@ def describe(request: GenerateRequest, read: Read = read_image) -> Stocked:
         return stock_up(request, read)
 
 
-def run_key(request: GenerateRequest, stocked: Stocked, embeds: bool) -> str:
-    """Return 16 hex digits that name the result: request, label file, donors, hosts' paths and versions."""
+def run_key(request: GenerateRequest, stocked: Stocked, embeds: bool, aim: str | None = None) -> str:
+    """Return 16 hex digits that name the result: request, label file, donors, hosts' paths, versions and the aim."""
     asked = {name: value for name, value in request_to_json(request).items() if name not in ("workers", "out")}
     inputs = [hashlib.sha256(read_bytes(request.labels)).hexdigest(), sorted(stocked.stock.donors), embeds, versions()]
-    text = json.dumps([SCHEMA_VERSION, asked, inputs], sort_keys=True)
+    text = json.dumps([SCHEMA_VERSION, asked, inputs, *([aim] if aim is not None else [])], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -174,8 +199,9 @@ def _claim(out: Path, key: str) -> Path:
 
 
 def _write_set(
-    request: GenerateRequest, stocked: Stocked, sift: Sift, key: str, verdicts: list[Verdict]
-) -> dict[str, Any]:
+    request: GenerateRequest, stocked: Stocked, sift: Sift, key: str, verdicts: list[Verdict],
+    gaps: list[dict[str, Any]],
+) -> dict[str, Any]:  # fmt: skip
     """Place the kept files, the records and the sheet; run.json last but for the blocks, which then may go."""
     out = request.out
     for row in sift.rows:
@@ -188,7 +214,7 @@ def _write_set(
         "schema_version": SCHEMA_VERSION, "key": key, "request": request_to_json(request), "versions": versions(),
         "classes": sorted({*stocked.table.n_by_class, request.label}), "n_kept": sift.n_kept,
         "n_proposals": len(sift.rows), "stopped": sift.stopped, "funnel": sift.funnel, "notes": stocked.notes,
-        "verdicts": [verdict_to_json(verdict) for verdict in verdicts],
+        "verdicts": [verdict_to_json(verdict) for verdict in verdicts], "refused": why_refused(verdicts), "gaps": gaps,
     }  # fmt: skip
     write_atomic(out / STATE / RUN, json.dumps(plain(run), indent=1) + "\n")
     publish(out)
@@ -209,4 +235,5 @@ def _link(source: Path, target: Path) -> None:
 def _summarise(out: Path, run: Mapping[str, Any], *, reused: bool, seconds: float) -> Summary:
     funnel = tuple((str(name), int(n)) for name, n in run["funnel"])
     return Summary(out, run["request"]["label"], run["n_kept"], run["n_proposals"], run["stopped"], reused, funnel,
-                   tuple(run["verdicts"]), tuple(run["notes"]), seconds)  # fmt: skip
+                   tuple(run["verdicts"]), tuple(run["notes"]), seconds, refused_of(run),
+                   tuple(run.get("gaps", ())))  # fmt: skip

@@ -51,7 +51,7 @@ def solve_corrections(tasks: Sequence[Task], device: str = "cpu") -> list[Levels
         places = []
         for row, index in enumerate(members):
             place = place_in(tasks[index].mask.shape, (height, width), (ends_y[1], ends_x[1]))
-            flux[row][(slice(None), *place)] = divergence(tasks[index])
+            flux[row][(slice(None), *place)] = divergence(tasks[index]).transpose(2, 0, 1)
             places.append(place)
         solved = solve_laplace(torch.from_numpy(flux).to(device), ends_y, ends_x).cpu().numpy()
         for row, index in enumerate(members):
@@ -71,17 +71,15 @@ def place_in(shape: tuple[int, ...], size: tuple[int, int], at_high_end: tuple[b
 
 
 def divergence(task: Task) -> Levels:
-    """div(m (grad picture - grad host)), (3, h, w)."""
-    picture, host = task.picture.transpose(2, 0, 1), task.host.transpose(2, 0, 1)
-    out = np.zeros(picture.shape, np.float32)
-    for axis in (1, 2):
-        low = (slice(None),) * axis + (slice(None, -1),)
-        high = (slice(None),) * axis + (slice(1, None),)
-        own, wanted = host[high] - host[low], picture[high] - picture[low]
-        inside = task.mask[low[1:]] & task.mask[high[1:]]
+    """div(m (grad picture - grad host)), (h, w, 3)."""
+    change = task.picture - task.host
+    out = np.zeros(change.shape, np.float32)
+    for axis, low, high in ((0, np.s_[:-1], np.s_[1:]), (1, np.s_[:, :-1], np.s_[:, 1:])):
+        inside = (task.mask[low] & task.mask[high])[:, :, None]
         if task.mixed:
-            inside = inside & (np.abs(wanted) > np.abs(own))
-        step = (wanted - own) * inside
+            own = np.abs(np.diff(task.host, axis=axis))
+            inside = inside & (np.abs(np.diff(task.picture, axis=axis)) > own)
+        step = (change[high] - change[low]) * inside
         out[low] += step
         out[high] -= step
     return out
@@ -89,12 +87,19 @@ def divergence(task: Task) -> Levels:
 
 def solve_laplace(flux: torch.Tensor, ends_y: Ends, ends_x: Ends) -> torch.Tensor:
     """Solve laplace(u) = flux, (b, c, h, w), exactly up to float32; free on all four sides: u has mean 0."""
-    basis_y, values_y = (part.to(flux.device) for part in eigen(flux.shape[2], ends_y))
-    basis_x, values_x = (part.to(flux.device) for part in eigen(flux.shape[3], ends_x))
+    basis_y, basis_x, inverse = (part.to(flux.device) for part in solver(flux.shape[2], ends_y, flux.shape[3], ends_x))
+    spectrum = basis_y.T @ flux @ basis_x
+    return basis_y @ spectrum.mul_(inverse) @ basis_x.T
+
+
+@lru_cache(maxsize=256)
+def solver(height: int, ends_y: Ends, width: int, ends_x: Ends) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Eigenvectors of both axes, and what the spectrum (h, w) is multiplied by; float32."""
+    basis_y, values_y = eigen(height, ends_y)
+    basis_x, values_x = eigen(width, ends_x)
     values = values_y[:, None] + values_x[None, :]
     inverse = torch.where(values > 1e-9, -1 / values.clamp_min(1e-12), torch.zeros_like(values))
-    spectrum = basis_y.T @ flux @ basis_x
-    return basis_y @ (spectrum * inverse.float()) @ basis_x.T
+    return basis_y, basis_x, inverse.float()
 
 
 @lru_cache(maxsize=256)

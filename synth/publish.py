@@ -15,7 +15,8 @@ from synth.errors import SynthError
 from synth.files import hold, inside, write_atomic
 from synth.output import ShippedSet, shipped_of, write_formats
 from synth.record import read_lines
-from synth.sheet import Card, facts_of, render_sheet
+from synth.refusal import refused_of
+from synth.sheet import Card, Standing, facts_of, render_sheet
 
 STATE = ".synth"
 RECORDS, PROPOSALS, DECISIONS, SHEET, RUN = (
@@ -116,7 +117,8 @@ def _write_sheet(
         for one in records
     ]  # fmt: skip
     title = f"{run['request']['label']}: synthetic variants"
-    page = render_sheet(title, cards, [(str(name), int(n)) for name, n in run["funnel"]], run["key"])
+    page = render_sheet(title, cards, [(str(name), int(n)) for name, n in run["funnel"]], run["key"],
+                        Standing(refused_of(run), tuple(run.get("gaps", ()))))  # fmt: skip
     write_atomic(folder / SHEET, page)
 
 

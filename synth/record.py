@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,13 @@ from synth.files import write_atomic
 from synth.records import Plan, Variant, Verdict
 
 SCHEMA_VERSION = 1
-_PACKAGES = ("activesel", "numpy", "torch", "opencv-python-headless", "albumentations")
+RENDERER = "2"  # counted up when the same plan gives other bytes
+_PACKAGES = ("activesel", "numpy", "torch", "opencv-python-headless")
 
 
 def versions() -> dict[str, str]:
-    """Return package -> version of what the pictures depend on; absent packages are left out."""
-    found: dict[str, str] = {}
+    """Return package -> version of what the pictures depend on, our renderer's first; absent packages are left out."""
+    found = {"renderer": RENDERER}
     for name in _PACKAGES:
         try:
             found[name] = version(name)
@@ -33,7 +34,7 @@ def versions() -> dict[str, str]:
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
     """Return a plan as JSON values; floats keep every digit, so that plan_from_json gives the same plan."""
-    return dict(plain(asdict(plan)))
+    return _fields_of(plan)
 
 
 def plan_from_json(value: Mapping[str, Any]) -> Plan:
@@ -52,7 +53,7 @@ def plan_from_json(value: Mapping[str, Any]) -> Plan:
 
 def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
     """Return a verdict as JSON values; a value that is not finite becomes null."""
-    return dict(plain(asdict(verdict)))
+    return _fields_of(verdict)
 
 
 def box_of(variant: Variant) -> tuple[int, int, int, int] | None:
@@ -81,8 +82,19 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return list(_parse(path, text.splitlines()))
 
 
+def _fields_of(one: Plan | Verdict) -> dict[str, Any]:
+    return {field.name: plain(getattr(one, field.name)) for field in fields(one)}
+
+
 def plain(value: Any) -> Any:
     """Return JSON values: numpy scalars and arrays as numbers and lists, what is not finite as None."""
+    kind = type(value)  # most values are of these: asking for abstract types took a fifth of a set's time
+    if kind is float:
+        return value if math.isfinite(value) else None
+    if kind is str or kind is int or kind is bool:
+        return value
+    if kind is list or kind is tuple:
+        return [plain(inner) for inner in value]
     if isinstance(value, Mapping):
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, np.ndarray):

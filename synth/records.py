@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -57,10 +58,16 @@ class Donor:
     at_edge: tuple[bool, bool, bool, bool]
     contrast: float
 
-    @property
+    @cached_property
     def residual(self) -> Levels:
         """What the defect adds to its background, (h, w, 3); 0 outside of it but for grain."""
         return np.asarray(self.picture.astype(np.float32) - self.background, np.float32)
+
+    @cached_property
+    def span_px(self) -> float:
+        """How long the defect is along its long axis, px."""
+        ys, xs = np.nonzero(self.mask)
+        return float(np.ptp(xs * np.cos(self.angle_rad) + ys * np.sin(self.angle_rad)) + 1)
 
 
 @dataclass(frozen=True)

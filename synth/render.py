@@ -10,14 +10,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+import cv2
 import numpy as np
 import torch
 
 from synth.background import grow
+from synth.bank import RIM_PX
 from synth.blend import Job, blend_patches, patch_grain, unchanged_outside
 from synth.coverage import measure_texture
 from synth.errors import SynthError
 from synth.grain import measure_grain
+from synth.levels import grey, middle
+from synth.memory import keep_memory
 from synth.photometric import vary
 from synth.records import Donor, Host, Image, Levels, Mask, Patch, Plan, Recipe, Variant
 from synth.sharpness import fine_detail, restore_detail
@@ -80,14 +84,30 @@ def render_block(
     *,
     device: str = "cpu",
 ) -> list[Variant]:
-    """Render one variant per plan, in order. What cannot be seen comes back with an empty mask and contrast 0.
+    """Render one variant per plan, in order: ``render_each`` in a list."""
+    return list(render_each(plans, donors, hosts, recipes, device=device))
+
+
+def render_each(
+    plans: Sequence[Plan],
+    donors: Mapping[str, Donor],
+    hosts: Mapping[str, Host],
+    recipes: Mapping[str, Recipe],
+    *,
+    device: str = "cpu",
+) -> Iterator[Variant]:
+    """Render the block's patches together, then hand out variants one by one, in order of the plans.
+
+    Who takes one, writes it and lets it go holds one host-sized picture instead of 32, and finds it in the cache. What
+    cannot be seen comes back with an empty mask and contrast 0.
 
     Raises: SynthError where a plan names a donor, host or recipe that is not given, or misses its host altogether.
     """
+    keep_memory()
     with one_thread():
         own = [plan for plan in plans if plan.source == "donor"]
         sources = [find(donors, plan.source_id, "donor", plan) for plan in own]
-        warped = dict(zip((plan.number for plan in own), warp_donors(own, sources, device), strict=True))
+        warped = dict(zip((plan.number for plan in own), warp_donors(own, sources), strict=True))
         grounds = {donor.donor_id: source_ground(donor) for donor in {one.donor_id: one for one in sources}.values()}
         jobs, places = [], []
         for plan in plans:
@@ -95,13 +115,13 @@ def render_block(
             moved = warped.get(plan.number)
             size = recipe_size(plan, recipes) if moved is None else moved.mask.shape
             place = place_patch(plan, size, host)
+            place = place if moved is None else trim(place, moved.mask)
             places.append(place)
             jobs.append(prepare(plan, place, host, moved, grounds.get(plan.source_id, Ground()), recipes))
         blended = blend_patches(jobs, device)
-        return [
-            finish(plan, hosts[plan.host_id], place, job, picture)
-            for plan, place, job, picture in zip(plans, places, jobs, blended, strict=True)
-        ]
+        patches = [finish(job, picture) for job, picture in zip(jobs, blended, strict=True)]
+    for plan, place, job, patch in zip(plans, places, jobs, patches, strict=True):
+        yield paste(plan, hosts[plan.host_id], place, patch, job.patch.mask)
 
 
 @contextmanager
@@ -138,6 +158,21 @@ def place_patch(plan: Plan, size: tuple[int, ...], host: Host) -> Place:
         cuts.append(slice(low - start, high - start))
         ats.append(slice(low, high))
         ends += [low == 0, high == whole]
+    return Place((cuts[0], cuts[1]), (ats[0], ats[1]), (ends[0], ends[1], ends[2], ends[3]))
+
+
+def trim(place: Place, mask: Mask) -> Place:
+    """Leave ``RIM_PX`` around the mask, as a donor has it: turning and bending make patches of mostly empty ground."""
+    x, y, width, height = cv2.boundingRect(mask[place.cut].view(np.uint8))
+    if not width:
+        return place
+    cuts, ats, ends = [], [], []
+    for axis, (first, length) in enumerate(((y, height), (x, width))):
+        cut, at = place.cut[axis], place.at[axis]
+        low, high = max(0, first - RIM_PX), min(cut.stop - cut.start, first + length + RIM_PX)
+        cuts.append(slice(cut.start + low, cut.start + high))
+        ats.append(slice(at.start + low, at.start + high))
+        ends += [place.free[2 * axis] and low == 0, place.free[2 * axis + 1] and cuts[axis].stop == cut.stop]
     return Place((cuts[0], cuts[1]), (ats[0], ats[1]), (ends[0], ends[1], ends[2], ends[3]))
 
 
@@ -185,14 +220,26 @@ def recipe_patch(plan: Plan, place: Place, ground: Levels, recipe: Recipe) -> Pa
     return Patch(drawn.picture[place.cut], drawn.background[place.cut], drawn.mask[place.cut])
 
 
-def finish(plan: Plan, host: Host, place: Place, job: Job, blended: Levels) -> Variant:
-    """Round, paste and label: what did not visibly change is not labelled."""
-    picture: Image = host.picture.copy()
-    meant, mask = np.zeros(host.part.shape, bool), np.zeros(host.part.shape, bool)
-    meant[place.at] = job.patch.mask
+@dataclass(frozen=True)
+class Finished:
+    """A blended patch, rounded. seen: (h, w) where it visibly differs from its host, by ``contrast`` levels."""
+
+    picture: Image
+    seen: Mask
+    contrast: float
+
+
+def finish(job: Job, blended: Levels) -> Finished:
+    """Round and label: what did not visibly change is not labelled."""
     seen = visible_mask(blended, job.host, job.patch.mask, job.host_grain)
     result = np.rint(unchanged_outside(blended, job.host, seen | job.patch.mask))
-    picture[place.at] = result.astype(np.uint8)
-    mask[place.at] = seen
-    contrast = float(np.median(np.abs(result[seen] - job.host[seen]).mean(1))) if seen.any() else 0.0
-    return Variant(plan, picture, mask, meant, contrast)
+    contrast = middle(grey(np.abs(result - job.host))[seen]) if seen.any() else 0.0
+    return Finished(result.astype(np.uint8), seen, contrast)
+
+
+def paste(plan: Plan, host: Host, place: Place, patch: Finished, meant_there: Mask) -> Variant:
+    """The only step whose cost goes with the host's size."""
+    picture: Image = host.picture.copy()
+    meant, mask = np.zeros(host.part.shape, np.bool_), np.zeros(host.part.shape, np.bool_)
+    picture[place.at], mask[place.at], meant[place.at] = patch.picture, patch.seen, meant_there
+    return Variant(plan, picture, mask, meant, patch.contrast)

@@ -53,8 +53,9 @@ def replay(folder: Path, variant_id: str, read: Read = read_image) -> Replayed:
         image = encode_image(variant.picture, Path(record["image"]).suffix)
         mask = encode_mask(variant.mask)
     is_equal = image == _stored(folder, record["image"]) and mask == _stored(folder, record["mask"])
-    changed = [f"{name} is {versions().get(name, 'absent')}, was {was}" for name, was in record["versions"].items()
-               if versions().get(name) != was]  # fmt: skip
+    now, was = versions(), record["versions"]
+    changed = [f"{name} is {now.get(name, 'absent')}, was {was.get(name, 'absent')}" for name in {**was, **now}
+               if now.get(name) != was.get(name)]  # fmt: skip
     return Replayed(variant_id, image, mask, is_equal, tuple(changed))
 
 

@@ -32,6 +32,14 @@ class Card:
     state: str = ""
 
 
+@dataclass(frozen=True)
+class Standing:
+    """How the set as a whole stands. refused: why, () = not. gaps: verdicts of the gaps aimed at, as in run.json."""
+
+    refused: Sequence[str] = ()
+    gaps: Sequence[Mapping[str, Any]] = ()
+
+
 def draw_strip(variant: Image, host: Image, mask: Mask, box: tuple[int, int, int, int]) -> bytes:
     """Return a JPEG of four squares: the image with its box, the defect, the same with its outline, the host there."""
     whole = cv2.rectangle(
@@ -49,14 +57,16 @@ def draw_strip(variant: Image, host: Image, mask: Mask, box: tuple[int, int, int
     return bytes(content)
 
 
-def render_sheet(title: str, cards: Sequence[Card], funnel: Sequence[tuple[str, int]], set_id: str) -> str:
+def render_sheet(
+    title: str, cards: Sequence[Card], funnel: Sequence[tuple[str, int]], set_id: str, standing: Standing | None = None
+) -> str:
     """Return the page; it loads nothing from anywhere. Beyond ``MOST_SHOWN`` cards it says how many are not shown."""
     shown = cards[:MOST_SHOWN]
     note = f"{len(cards)} images" + (f", the first {MOST_SHOWN} shown" if len(cards) > MOST_SHOWN else "")
     rows = "".join(f"<tr><td>{html.escape(name)}</td><td>{n}</td></tr>" for name, n in funnel)
     return _PAGE.substitute(
         title=html.escape(title), note=html.escape(note), rows=rows, cards="".join(map(_card, shown)),
-        set_id=json.dumps(set_id).replace("<", "\\u003c"), px=4 * _STRIP_PX,
+        set_id=json.dumps(set_id).replace("<", "\\u003c"), px=4 * _STRIP_PX, standing=_stand(standing or Standing()),
     )  # fmt: skip
 
 
@@ -69,7 +79,25 @@ def facts_of(record: Mapping[str, Any]) -> list[str]:
                 f"strength {plan['strength']:.2f}"  # fmt: skip
     host = f"host {record['host']['path'].rpartition('/')[2]}"
     scores = ", ".join(f"{one['rule']} {one['value']:.3g}" for one in record["verdicts"] if one["value"] is not None)
-    return [made, host, scores]
+    return [made, host, scores, *([f"for {'; '.join(record['gaps'])}"] if record.get("gaps") else [])]
+
+
+def _stand(standing: Standing) -> str:
+    """Return what is against the set, and what became of the gaps, as HTML; "" for neither."""
+    parts = []
+    if standing.refused:
+        reasons = "".join(f"<li>{html.escape(one)}</li>" for one in standing.refused)
+        parts.append(f'<div class="refused"><b>refused</b>, do not train on it as it is:<ul>{reasons}</ul></div>')
+    if standing.gaps:
+        rows = "".join(
+            f'<tr><td>{html.escape(one["name"])}</td><td class="{html.escape(one["outcome"], quote=True)}">'
+            f"{html.escape(one['outcome'])}</td><td>{one['before']:.0%} to {one['after']:.0%}</td>"
+            f"<td>{html.escape(one['reason'])}</td></tr>"
+            for one in standing.gaps
+        )
+        table = f'<table class="gaps"><tr><th>gap<th>verdict<th>coverage<th>why</tr>{rows}</table>'
+        parts.append(f"<details open><summary>gaps aimed at: {len(standing.gaps)}</summary>{table}</details>")
+    return "".join(parts)
 
 
 def _card(card: Card) -> str:
@@ -117,9 +145,13 @@ article[data-state=accepted]{border-color:#30a46c}img{width:100%;max-width:${px}
 h2{font:600 12px ui-monospace,monospace;margin:6px 0 2px}p{margin:0;color:#9aa4b2;font-size:12px}
 button{margin-top:6px;background:#2b313b;color:inherit;border:1px solid #444d5a;border-radius:4px;padding:3px 10px}
 summary{cursor:pointer;display:inline-block}
+.refused{background:#4a1d21;border-left:4px solid #e5484d;margin:8px 0;padding:6px 12px}ul{margin:2px 0}
+.gaps td,.gaps th{text-align:left;vertical-align:top}.closed,.covered{color:#4cc38a}.narrowed{color:#f5d90a}
+.unreachable{color:#ff8589}
 </style>
 <header><h1>$title</h1> $note; <b id="count"></b>
 <button id="save">save decisions.json</button>
+$standing
 <details><summary>proposals, rule by rule</summary><table>$rows</table></details>
 <p>Each strip: the image with the defect boxed; the defect; its mask outlined; the host in the same place. Click a card,
 then A accepts, R rejects, arrows move. Saved decisions count after

@@ -18,7 +18,7 @@ from synth.record import SCHEMA_VERSION, plan_from_json, verdict_to_json, versio
 from synth.records import Variant, Verdict
 
 N_NULLS = 32
-KEPT, SURPLUS = "kept", "surplus"  # surplus: good, but the count was reached before it
+KEPT, SURPLUS, ASIDE = "kept", "surplus", "aside"  # good, but: the count was reached before it; no gap needs it
 
 
 class Sift:
@@ -34,6 +34,7 @@ class Sift:
         self._versions = versions()
         self.rows: list[dict[str, Any]] = []
         self.n_kept = 0
+        self._ended = ""
 
     @property
     def is_full(self) -> bool:
@@ -42,6 +43,8 @@ class Sift:
     @property
     def stopped(self) -> str:
         """Why the run ended, in a sentence."""
+        if self._ended:
+            return self._ended
         if self.is_full:
             return f"the count of {self._count} was reached"
         return f"the maximum of {len(self.rows)} proposals was reached with {self.n_kept} of {self._count} images"
@@ -52,12 +55,13 @@ class Sift:
         unplaced = Counter(_cause(row) for row in self.rows if row["status"] == UNPLACED)
         broken = Counter(_cause(row) for row in self.rows if row["status"] == REJECTED)
         order = ["visibility", *(one.name for one in rules()), *SET_RULES]
-        n_surplus = sum(row["status"] == SURPLUS for row in self.rows)
+        count = Counter(row["status"] for row in self.rows)
         return [
             ("proposals", len(self.rows)),
             *((f"unplaced: {reason}", n) for reason, n in sorted(unplaced.items())),
             *((f"rejected: {name}", broken[name]) for name in order if broken[name]),
-            *([("surplus: good, but enough were kept", n_surplus)] if n_surplus else []),
+            *([("surplus: good, but enough were kept", count[SURPLUS])] if count[SURPLUS] else []),
+            *([("aside: good, but no gap needs it", count[ASIDE])] if count[ASIDE] else []),
             ("kept", self.n_kept),
         ]
 
@@ -79,6 +83,24 @@ class Sift:
             row["status"] = SURPLUS
         self.rows += [row if row["status"] == KEPT else _without_files(row) for row in own]
         return self.n_kept - before
+
+    def last_kept(self, number: int) -> list[dict[str, Any]]:
+        """Return the rows of the last ``number`` variants that were kept, in their order."""
+        return [row for row in self.rows if row["status"] == KEPT][self.n_kept - number :]
+
+    def keep_only(self, gaps: Mapping[int, list[str]], ended: str) -> None:
+        """Put aside what no gap needs. gaps: position among the kept -> names of the gaps that it is kept for."""
+        kept = [row for row in self.rows if row["status"] == KEPT]
+        for i, row in enumerate(kept):
+            if i in gaps:
+                row["gaps"] = gaps[i]
+                continue
+            for name in ("image", "mask", "files", "id", "sha256", "mask_sha256"):
+                del row[name]
+            row["status"] = ASIDE
+        if self._batch is not None:
+            self._batch.keep_only(sorted(gaps))
+        self.n_kept, self._ended = len(gaps), ended
 
     def judge_set(self, hosts: OpenHosts) -> list[Verdict]:
         """Judge what was kept as a whole, with pastes of strength 0 of the first of them as a control."""
@@ -104,6 +126,7 @@ class Sift:
             "seed": self._stock.seed, "number": row["number"], "block": row["number"] // BLOCK, "plan": plan,
             "size": row["size"], "box": row["box"], "area_px": row["area_px"], "contrast": row["contrast"],
             "verdicts": row["verdicts"], "versions": self._versions,
+            **({"gaps": row["gaps"]} if "gaps" in row else {}),
         }  # fmt: skip
 
     def _compare(self, folder: Path, rows: Sequence[Mapping[str, Any]]) -> list[list[Verdict]]:

@@ -30,7 +30,7 @@ def visible_mask(variant: Levels, host: Levels, meant: Mask, grain: float) -> Ma
     strength = upper_fifth(off[meant])
     threshold = max(LEAST_LEVELS, GRAIN_SHARE * grain)
     seen = ((off > threshold) & meant) | ((off > max(threshold, EDGE_SHARE * strength)) & grow(meant, NEAR_PX))
-    side = int(np.clip(np.sqrt(meant.sum()) / 6, 1, 15)) | 1
+    side = int(min(max(np.count_nonzero(meant) ** 0.5 / 6, 1), 15)) | 1
     if side > 1:  # a defect that is texture: its change averaged over a patch of it
         texture = cv2.blur(peak(np.abs(change)), (side, side))
         seen |= meant & (texture > max(LEAST_LEVELS, TEXTURE_SHARE * grain))
@@ -50,9 +50,12 @@ def upper_fifth(values: npt.NDArray[np.float32]) -> float:
 
 
 def drop_specks(seen: npt.NDArray[np.uint8], meant: Mask) -> Mask:
-    n, labels, stats, _ = cv2.connectedComponentsWithStats(seen, connectivity=8)
-    keep = stats[:, cv2.CC_STAT_AREA] >= LEAST_PX
+    n, labels = cv2.connectedComponents(seen, connectivity=8)
+    if n == 2:  # one piece, as nearly always
+        stays = np.count_nonzero(seen) >= LEAST_PX and bool((seen.view(np.bool_) & meant).any())
+        return seen.view(np.bool_) if stays else np.zeros_like(meant)
+    keep = np.bincount(labels.ravel(), minlength=n) >= LEAST_PX
     keep[0] = False
     meets = np.zeros(n, bool)
-    meets[np.unique(labels[meant])] = True
-    return np.asarray((keep & meets)[labels])
+    meets[labels[meant]] = True
+    return np.asarray((keep & meets).take(labels))

@@ -9,7 +9,8 @@ thin plate and elastic.
 
 from __future__ import annotations
 
-from collections import defaultdict
+import cmath
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,15 +19,22 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch.nn.functional import grid_sample
 
 from synth.bank import RIM_PX
-from synth.buckets import bucket
 from synth.centreline import Coordinates, bend_offset, half_length, turn, with_branch
 from synth.records import Donor, Levels, Mask, Plan
 
+NO_KNOTS = np.empty((0, 2), np.float32)
 MOST_PX = RIM_PX / 2  # elastic and thin plate together never pull more than half of the rim in
+
+
+@dataclass(frozen=True)
+class Layers:
+    """A donor as it is sampled. upper: (h, w, 4) residual and mask. ground: (h, w, 3). meets_rim: the mask does."""
+
+    upper: npt.NDArray[np.float32]
+    ground: Levels
+    meets_rim: bool
 
 
 @dataclass(frozen=True)
@@ -46,23 +54,35 @@ def donor_patch_size(plan: Plan, donor: Donor) -> tuple[int, int]:
 
 
 def natural_size(plan: Plan, donor: Donor) -> tuple[int, int]:
-    height, width = donor.mask.shape
-    corners = np.array([(x, y) for x in (-width / 2, width / 2) for y in (-height / 2, height / 2)])
     stretch, bend = line_numbers(plan.numbers)
-    along, across = turn(corners[:, 0], corners[:, 1], -donor.angle_rad)
     reach = 0.0
     if any(bend):
         length = half_length(donor, stretch)
         reach = float(np.abs(bend_offset(np.linspace(-length, length, 33, dtype=np.float32), length, bend)).max())
     if branch := plan.numbers.get("branch"):
-        reach += 2 * half_length(donor, 1) * branch[2] * abs(np.sin(branch[1]))
-    points = [turn(along * stretch, across + move, donor.angle_rad) for move in (-reach, reach)]
-    x, y = (np.concatenate(parts) for parts in zip(*points, strict=True))
-    x, y = turn(-x if plan.mirrored else x, y, plan.angle_rad)
+        reach += 2 * half_length(donor, 1) * branch[2] * abs(math.sin(branch[1]))
+    corners = turned_corners(plan, donor, stretch, reach)
+    height, width = donor.mask.shape
     top, bottom, left, right = donor.at_edge
-    half_h = height / 2 if top or bottom else float(np.abs(y).max())  # the crop's edge stays the patch's edge
-    half_w = width / 2 if left or right else float(np.abs(x).max())
+    half_h = height / 2 if top or bottom else max(abs(corner.imag) for corner in corners)  # the crop's edge stays
+    half_w = width / 2 if left or right else max(abs(corner.real) for corner in corners)
     return max(3, int(2 * plan.scale * half_h + 0.5)), max(3, int(2 * plan.scale * half_w + 0.5))
+
+
+def turned_corners(plan: Plan, donor: Donor, stretch: float, reach: float) -> list[complex]:
+    """Where the crop's corners come to lie, x + iy from its middle, those opposite left out.
+
+    stretch along the chord; reach: px that bend and branch go beyond across it.
+    """
+    height, width = donor.mask.shape
+    chord, turned = cmath.rect(1, donor.angle_rad), cmath.rect(1, plan.angle_rad)
+    out = []
+    for corner in (complex(width, height) / 2, complex(width, -height) / 2):
+        own = corner / chord
+        for move in (-reach, reach):
+            moved = complex(own.real * stretch, own.imag + move) * chord
+            out.append((-moved.conjugate() if plan.mirrored else moved) * turned)
+    return out
 
 
 def line_numbers(numbers: Mapping[str, Any]) -> tuple[float, tuple[float, float]]:
@@ -74,29 +94,49 @@ def source_coordinates(plan: Plan, donor: Donor) -> tuple[Coordinates, Coordinat
     """For each pixel of the patch where it comes from in the donor's crop, (x, y) in px, each (h, w)."""
     natural = natural_size(plan, donor)
     height, width = (int(side) for side in plan.numbers.get("fit", natural))
-    y = (np.arange(height, dtype=np.float32) + 0.5 - height / 2)[:, None] * np.float32(natural[0] / height / plan.scale)
-    x = (np.arange(width, dtype=np.float32) + 0.5 - width / 2)[None, :] * np.float32(natural[1] / width / plan.scale)
-    x, y = np.broadcast_arrays(x, y)
-    if plan.angle_rad:
-        x, y = turn(x, y, -plan.angle_rad)
-    if plan.mirrored:
-        x = -x
-    stretch, bend = line_numbers(plan.numbers)
-    branch = plan.numbers.get("branch")
-    if stretch != 1 or any(bend) or branch:
-        along, across = turn(x, y, -donor.angle_rad)
-        if any(bend):
-            across = across - bend_offset(along, half_length(donor, stretch), bend)
-        along = along / np.float32(stretch)
-        if branch:
-            along, across = with_branch(along, across, donor, (branch[0], branch[1], branch[2]))
-        x, y = turn(along, across, donor.angle_rad)
+    y = (np.arange(height, dtype=np.float32) + 0.5 - height / 2)[:, None] * (natural[0] / height / plan.scale)
+    x = (np.arange(width, dtype=np.float32) + 0.5 - width / 2)[None, :] * (natural[1] / width / plan.scale)
+    x, y = from_patch(x, y, plan, donor)
     shift = deformation(plan.numbers, donor)
     if shift is not None:
         shift = cv2.resize(shift, (width, height), interpolation=cv2.INTER_CUBIC)
-        x, y = x + shift[:, :, 0], y + shift[:, :, 1]
+        x += shift[:, :, 0]
+        y += shift[:, :, 1]
+    return x, y
+
+
+def from_patch(x: Coordinates, y: Coordinates, plan: Plan, donor: Donor) -> tuple[Coordinates, Coordinates]:
+    """Undo rotation, mirror, bend, stretch and branch; x (1, w) and y (h, 1) from the middle to (h, w) of the crop."""
+    stretch, bend = line_numbers(plan.numbers)
+    branch = plan.numbers.get("branch")
     crop_h, crop_w = donor.mask.shape
-    return x + np.float32(crop_w / 2 - 0.5), y + np.float32(crop_h / 2 - 0.5)
+    to_x, to_y = crop_w / 2 - 0.5, crop_h / 2 - 0.5
+    back = rotation(-plan.angle_rad)
+    if plan.mirrored:
+        back[0] *= -1
+    if stretch == 1 and not any(bend) and not branch:
+        return map_grid(back, x, y, (to_x, to_y))
+    along, across = map_grid(rotation(-donor.angle_rad) @ back, x, y)
+    if any(bend):
+        across -= bend_offset(along, half_length(donor, stretch), bend)
+    along /= np.float32(stretch)
+    if branch:
+        along, across = with_branch(along, across, donor, (branch[0], branch[1], branch[2]))
+    x, y = turn(along, across, donor.angle_rad)
+    return x + np.float32(to_x), y + np.float32(to_y)
+
+
+def rotation(angle: float) -> npt.NDArray[np.float64]:
+    cos, sin = np.cos(angle), np.sin(angle)
+    return np.array([[cos, -sin], [sin, cos]])
+
+
+def map_grid(
+    matrix: npt.NDArray[np.float64], x: Coordinates, y: Coordinates, start: tuple[float, float] = (0, 0)
+) -> tuple[Coordinates, Coordinates]:
+    """Apply a 2 x 2 matrix to the grid of x (1, w) and y (h, 1): (h, w) each, by one sum, not by products of grids."""
+    (xx, xy), (yx, yy) = matrix.astype(np.float32)
+    return (xx * x + np.float32(start[0])) + xy * y, (yx * x + np.float32(start[1])) + yy * y
 
 
 def deformation(numbers: Mapping[str, Any], donor: Donor) -> npt.NDArray[np.float32] | None:
@@ -104,15 +144,24 @@ def deformation(numbers: Mapping[str, Any], donor: Donor) -> npt.NDArray[np.floa
 
     On a side where the defect meets the image's edge nothing is pulled in from beyond.
     """
-    field = np.zeros((17, 17, 2), np.float32)
-    if numbers.get("thin_plate") is not None:
-        knots = np.asarray(numbers["thin_plate"], np.float32).reshape(9, 2) * min(donor.mask.shape)
-        field += (thin_plate_basis(17) @ knots).reshape(17, 17, 2)
-    if numbers.get("elastic") is not None:
-        field += cv2.resize(np.asarray(numbers["elastic"], np.float32), (17, 17), interpolation=cv2.INTER_CUBIC)
-    if not field.any():
+    plate, elastic = numbers.get("thin_plate"), numbers.get("elastic")
+    if plate is None and elastic is None:
         return None
-    return np.clip(field, -MOST_PX, MOST_PX)
+    knots = np.asarray(plate, np.float32).reshape(-1, 2) * min(donor.mask.shape) if plate is not None else NO_KNOTS
+    moves = np.asarray(elastic, np.float32).reshape(-1, 2) if elastic is not None else NO_KNOTS
+    basis = deformation_basis(plate is not None, math.isqrt(len(moves)))
+    field = (basis @ np.concatenate([knots, moves])).reshape(17, 17, 2)
+    return np.asarray(np.clip(field, -MOST_PX, MOST_PX, out=field))
+
+
+@lru_cache(maxsize=8)
+def deformation_basis(plate: bool, side: int) -> npt.NDArray[np.float32]:
+    """(289, 9 + side * side): what each control point of thin plate and elastic adds to the coarse field."""
+    parts = [thin_plate_basis(17)] if plate else []
+    for unit in np.eye(side * side, dtype=np.float32):
+        moved = cv2.resize(unit.reshape(side, side), (17, 17), interpolation=cv2.INTER_CUBIC)
+        parts.append(moved.reshape(-1, 1))
+    return np.hstack(parts)
 
 
 @lru_cache(maxsize=4)
@@ -137,50 +186,30 @@ def thin_plate_basis(side: int) -> npt.NDArray[np.float32]:
     return np.asarray(np.hstack([kernel(points, knots), affine(points)]) @ weights, np.float32)
 
 
-def warp_donors(plans: Sequence[Plan], donors: Sequence[Donor], device: str = "cpu") -> list[Warped]:
-    """Warp each plan's donor. Plans of one size bucket are sampled together, cubic, in one call."""
-    groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    places = [source_coordinates(plan, donor) for plan, donor in zip(plans, donors, strict=True)]
-    for index, (donor, (x, _)) in enumerate(zip(donors, places, strict=True)):
-        groups[tuple(bucket(n) for n in (*x.shape, *donor.mask.shape))].append(index)
-    out: list[Warped | None] = [None] * len(plans)
-    padded: dict[tuple[str, int, int], npt.NDArray[np.float32]] = {}
-    for (height, width, from_h, from_w), members in groups.items():
-        layers = np.empty((len(members), 7, from_h, from_w), np.float32)
-        grid = np.full((len(members), height, width, 2), 2, np.float32)
-        for row, index in enumerate(members):
-            key = donors[index].donor_id, from_h, from_w
-            if key not in padded:
-                padded[key] = pad_layers(donors[index], from_h, from_w)
-            layers[row] = padded[key]
-            x, y = places[index]
-            crop_h, crop_w = donors[index].mask.shape
-            grid[row, : x.shape[0], : x.shape[1], 0] = (2 * np.clip(x, 0, crop_w - 1) + 1) / from_w - 1
-            grid[row, : x.shape[0], : x.shape[1], 1] = (2 * np.clip(y, 0, crop_h - 1) + 1) / from_h - 1
-        sampled = grid_sample(torch.from_numpy(layers).to(device), torch.from_numpy(grid).to(device), mode="bicubic",
-                              padding_mode="border", align_corners=False).cpu().numpy()  # fmt: skip
-        for row, index in enumerate(members):
-            x, y = places[index]
-            out[index] = unpack(sampled[row, :, : x.shape[0], : x.shape[1]], x, y, donors[index])
-    return [one for one in out if one is not None]
+def warp_donors(plans: Sequence[Plan], donors: Sequence[Donor]) -> list[Warped]:
+    """Warp each plan's donor, the defect by cubic interpolation.
+
+    On the processor: a patch is too small for a device to repay its transfer.
+    """
+    known: dict[str, Layers] = {}
+    for donor in donors:
+        if donor.donor_id not in known:
+            known[donor.donor_id] = make_layers(donor)
+    return [warp(plan, donor, known[donor.donor_id]) for plan, donor in zip(plans, donors, strict=True)]
 
 
-def pad_layers(donor: Donor, height: int, width: int) -> npt.NDArray[np.float32]:
-    """Residual, ground and mask as (7, height, width), the crop's last rows and columns repeated."""
-    own_h, own_w = donor.mask.shape
-    layers = np.empty((7, height, width), np.float32)
-    layers[:3, :own_h, :own_w] = donor.residual.transpose(2, 0, 1)
-    layers[3:6, :own_h, :own_w] = donor.background.transpose(2, 0, 1)
-    layers[6, :own_h, :own_w] = donor.mask
-    layers[:, own_h:, :own_w] = layers[:, own_h - 1 : own_h, :own_w]
-    layers[:, :, own_w:] = layers[:, :, own_w - 1 : own_w]
-    return layers
+def make_layers(donor: Donor) -> Layers:
+    mask = donor.mask
+    rim = mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any()
+    return Layers(np.dstack([donor.residual, mask.astype(np.float32)]), donor.background, bool(rim))
 
 
-def unpack(sampled: npt.NDArray[np.float32], x: Coordinates, y: Coordinates, donor: Donor) -> Warped:
-    mask = (sampled[6] > 0.5) & inside_crop(x, y, donor)
-    layers = sampled.transpose(1, 2, 0)
-    return Warped(np.ascontiguousarray(layers[:, :, :3]), np.ascontiguousarray(layers[:, :, 3:6]), mask)
+def warp(plan: Plan, donor: Donor, layers: Layers) -> Warped:
+    x, y = source_coordinates(plan, donor)
+    upper = cv2.remap(layers.upper, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    ground = cv2.remap(layers.ground, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # smooth at the defect
+    mask = upper[:, :, 3] > 0.5
+    return Warped(upper[:, :, :3], ground, mask & inside_crop(x, y, donor) if layers.meets_rim else mask)
 
 
 def inside_crop(x: Coordinates, y: Coordinates, donor: Donor) -> Mask:
@@ -193,8 +222,6 @@ def inside_crop(x: Coordinates, y: Coordinates, donor: Donor) -> Mask:
 def warp_mask(plan: Plan, donor: Donor) -> Mask:
     """The defect's footprint alone, (h, w), cheaply: what placement asks."""
     x, y = source_coordinates(plan, donor)
-    height, width = donor.mask.shape
-    sampled = cv2.remap(
-        donor.mask.astype(np.float32), np.clip(x, 0, width - 1), np.clip(y, 0, height - 1), cv2.INTER_LINEAR
-    )
+    mask = donor.mask.astype(np.float32)
+    sampled = cv2.remap(mask, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray((sampled > 0.5) & inside_crop(x, y, donor))

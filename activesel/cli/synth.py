@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -63,6 +64,9 @@ def synth(
     max_proposals: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Give up after so many; else 10 for each image wanted.")
     ] = None,
+    fill_gaps: Annotated[
+        bool, typer.Option("--fill-gaps", help="Keep what the gaps need that `activesel gaps` found; in a workspace.")
+    ] = False,
     embed: Annotated[bool, typer.Option("--embed/--no-embed", help="Judge realism and copies by the backbone.")] = True,
     gate: Annotated[bool, typer.Option("--gate/--no-gate", help="Judge at all.")] = True,
     workers: Annotated[int, typer.Option(metavar="N", min=0, help="Processes; 0 = one per core.")] = 0,
@@ -76,29 +80,44 @@ def synth(
     Real defects of the class, or recipes, are drawn into images without it; each variant is labelled by what visibly
     changed, judged, and recorded so that it can be made again to the byte. Killed and run again, it goes on.
 
+    With --fill-gaps, in a workspace after `activesel gaps`, variants are kept that land where the labelled images are
+    thin, and every gap gets a verdict: closed, narrowed, covered or unreachable. Without --class each class with such a
+    gap gets a set of its own in DIR.
+
     \b
     Examples:
       activesel synth --labels labels.csv --images photos/ --class crack --count 500 --seed 7 --out cracks/
       activesel synth --labels labels.csv --class scratch --recipe scratch --count 200 --out scratches/
+      activesel synth --fill-gaps -w line-4 --out fillings/
     """
     if context.invoked_subcommand is not None:
         return
-    request, config = _read_request(
-        class_, labels, out, workspace_dir, settings, images=images, count=count, seed=seed, good=good,
-        recipes=tuple(recipe or ()), recipe_share=recipe_share, blends=tuple(blend or ()),
-        formats=tuple(format_ or ("coco",)), suffix=f".{image_format}" if image_format else None,
-        group_column=group_column, most_proposals=max_proposals, gated=gate, part_mask=part_mask,
-        workers=workers or len(os.sched_getaffinity(0)),
-    )  # fmt: skip
+    wanted: dict[str, Any] = {
+        "images": images, "count": count, "seed": seed, "good": good, "recipes": tuple(recipe or ()),
+        "recipe_share": recipe_share, "blends": tuple(blend or ()), "formats": tuple(format_ or ("coco",)),
+        "suffix": f".{image_format}" if image_format else None, "group_column": group_column,
+        "most_proposals": max_proposals, "gated": gate, "part_mask": part_mask,
+        "workers": workers or len(os.sched_getaffinity(0)),
+    }  # fmt: skip
+    if fill_gaps:
+        from activesel.cli.synth_fill import fill
+
+        fill(open_workspace(workspace_dir, settings), class_, labels, out, wanted, embed=embed, dry_run=dry_run,
+             as_json=as_json)  # fmt: skip
+        return
     from activesel.pipelines.synthesise import plan_synthesis, synthesise
 
     if dry_run:
-        plan = plan_synthesis(request, config)
+        with tempfile.TemporaryDirectory() as folder:  # for a label file that nobody needs afterwards
+            plan = plan_synthesis(
+                *_read_request(class_, labels, out, workspace_dir, settings, folder=Path(folder), **wanted)
+            )
         show_json(plan) if as_json else show_pairs(
             (name, "; ".join(value) if isinstance(value, list) else value) for name, value in plan.items()
         )
         tell("dry run: nothing was written")
         return
+    request, config = _read_request(class_, labels, out, workspace_dir, settings, **wanted)
     summary = synthesise(request, config, embed=embed and gate)
     show_json({**vars(summary), "sheet": summary.folder / "sheet.html"}) if as_json else _show(summary)
 
@@ -192,7 +211,7 @@ def recipes(as_json: AsJson = False) -> None:
 
 def _read_request(
     class_: str | None, labels: Path | None, out: Path, workspace_dir: Path | None, settings: list[str] | None,
-    **wanted: object,
+    *, folder: Path | None = None, **wanted: object,
 ) -> tuple[GenerateRequest, Config]:  # fmt: skip
     """Return the request, and the settings of the workspace or, where a label file is named, the defaults."""
     from activesel.config import load_config
@@ -205,13 +224,14 @@ def _read_request(
     if labels is not None and workspace_dir is None:
         return request, load_config(None, settings or ())
     workspace = open_workspace(workspace_dir, settings)
-    return (request if labels is not None else request_in_workspace(workspace, request)), workspace.config
+    return request_in_workspace(workspace, request, folder=folder), workspace.config
 
 
 def _show(summary: Summary) -> None:
     show_pairs([
         ("kept", f"{summary.n_kept} images of {summary.label} from {summary.n_proposals} proposals"),
         ("stopped", summary.stopped),
+        *(("REFUSED", reason) for reason in summary.refused),
         ("unchanged", "the same was asked before, so this is that set" if summary.reused else None),
         *(("note", note) for note in summary.notes),
     ])  # fmt: skip
@@ -226,4 +246,5 @@ def _show(summary: Summary) -> None:
 
 def _say(verdict: Mapping[str, Any]) -> tuple[str, str, str]:
     value = "" if verdict["value"] is None else f"{verdict['value']:.2f}"
-    return verdict["rule"], value, verdict["reason"] or "ok"
+    reason = verdict["reason"] or "ok"
+    return verdict["rule"], value, reason if verdict["ok"] else f"refused: {reason}"

@@ -13,7 +13,7 @@ from activesel.cli.options import AsJson, Settings, WorkspaceDir, open_workspace
 from activesel.cli.show import show_json, show_pairs, show_table
 
 if TYPE_CHECKING:
-    from activesel.pipelines.prove import Proof
+    from activesel.pipelines.proof_files import Proof
     from activesel.pipelines.synthesise import GenerateRequest
     from activesel.promotion import Bound
     from activesel.workspace import Workspace
@@ -50,6 +50,9 @@ def prove(
         float, typer.Option(metavar="AP", help="What another class may lose at the lower end of its interval.")
     ] = 0.01,
     embed: Annotated[bool, typer.Option("--embed/--no-embed", help="Judge realism and copies by the backbone.")] = True,
+    accept_set_rules: Annotated[
+        str | None, typer.Option(metavar="REASON", help="Why a set may pass that its own rules refuse; recorded.")
+    ] = None,
     workspace_dir: WorkspaceDir = None,
     settings: Settings = None,
     as_json: AsJson = False,
@@ -59,20 +62,21 @@ def prove(
     The real images are dealt into folds, groups whole. Each fold is tested on by models that have seen the others
     alone, their augmented copies, or variants made from them; their share is chosen on inner folds. A set is promoted
     if the average precision of the class rises over both rivals with 95 % confidence and no other class falls; then
-    weights.csv goes with it. The verdict is DIR/proof.json.
+    weights.csv goes with it. The verdict is DIR/proof.json, and DIR/proof.html to look at. A set that the rules on it
+    as a whole refuse (two-sample, null-paste, diversity) ends with exit code 4 unless --accept-set-rules says why.
 
     \b
     Examples:
       activesel synth prove --out cracks/
       activesel synth prove --labels labels.csv --images photos/ --class crack --count 500 --out cracks/
     """
+    from activesel.pipelines.proof_files import as_json as to_json
     from activesel.pipelines.prove import ProveRequest
-    from activesel.pipelines.prove import as_json as to_json
     from activesel.pipelines.prove import prove as run
 
     asked = {"good": good, "recipes": tuple(recipe or ()), "group_column": group_column, "count": count, "seed": seed}
     synthesis, workspace = _find_set(class_, labels, images, out, workspace_dir, settings, asked)
-    request = ProveRequest(synthesis, repeats, folds, fold_count, most_fall, embed)
+    request = ProveRequest(synthesis, repeats, folds, fold_count, most_fall, embed, accept_set_rules)
     proof = run(request, workspace, tuple(settings or ()))
     show_json({**to_json(proof), "out": out}) if as_json else _show(proof)
 
@@ -112,6 +116,7 @@ def _show(proof: Proof) -> None:
         ("class", f"{proof.label}, {proof.n_images} real images of {proof.n_groups} groups"),
         ("share", f"{proof.share:.2f} of the class's weight, {', '.join(f'{one:g}' for one in shares)} in the folds"
          if shares else None),
+        *(("refused", reason) for reason in proof.refused),
         *(("note", note) for note in proof.notes),
     ])  # fmt: skip
     if proof.precision:
@@ -124,7 +129,7 @@ def _show(proof: Proof) -> None:
         show_table(("other class", "change"), [(name, _say(bound)) for name, bound in proof.others.items()])
     print()
     weights = proof.folder / "weights.csv" if proof.worth.is_promoted else "none: nothing is shipped"
-    show_pairs([("proof", proof.folder / "proof.json"), ("weights", weights)])
+    show_pairs([("proof", proof.folder / "proof.json"), ("weights", weights), ("page", proof.folder / "proof.html")])
 
 
 def _say(bound: Bound) -> str:

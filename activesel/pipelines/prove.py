@@ -5,25 +5,21 @@ Test images are real, always; no group is on both sides, nor an image made from 
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from activesel.errors import DataError, UsageError
+from activesel.errors import DataError, RefusedError, UsageError
 from activesel.pipelines.foldsets import Workroom, make_copies, make_variants
+from activesel.pipelines.proof_files import COPIES, REAL, VARIANTS, WEIGHTS, Proof, ship
 from activesel.pipelines.realset import FileEmbedder, RealSet, read_real
-from activesel.pipelines.siblings import Gains, measure_siblings
+from activesel.pipelines.siblings import measure_siblings
 from activesel.pipelines.synthesise import GenerateRequest, synthesise, translate
 from activesel.progress import show_progress
 from activesel.promotion import (
     LEAST_GROUPS,
     MOST_FALL,
-    Bound,
     Worth,
     average_precision,
     bound_difference,
@@ -33,16 +29,14 @@ from activesel.promotion import (
 from activesel.records import FloatArray, IntArray
 from activesel.seeds import derive_rng, derive_seed
 from activesel.training.mixture import UNTESTED_SHARE, choose_share, deal_folds, score_with
-from activesel.workspace import Workspace, create_workspace, write_atomic, write_json
+from activesel.workspace import Workspace, create_workspace
 from synth.generate import request_from_json
 from synth.labels_file import read_labels
 from synth.publish import RECORDS, RUN, STATE, read_run
 from synth.record import read_lines
+from synth.refusal import refused_of
 
-REAL, COPIES, VARIANTS = "real images alone", "standard augmentation", "variants"
 FOLDS, REPEATS, FOLD_COUNT = 5, 2, 100
-PROOF, WEIGHTS = "proof.json", "weights.csv"
-_SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -50,7 +44,8 @@ class ProveRequest:
     """What to prove. synthesis: the set's own request; its ``out`` is the set's folder, there already or not.
 
     repeats: of the folds. fold_count: variants for each fold at most. most_fall: of another class's average precision.
-    embed: judge realism and copies by the backbone, as for the set itself.
+    embed: judge realism and copies by the backbone, as for the set itself. accept_set_rules: why a set may pass that
+    the rules on it as a whole refuse; None = it may not.
     """
 
     synthesis: GenerateRequest
@@ -59,31 +54,7 @@ class ProveRequest:
     fold_count: int = FOLD_COUNT
     most_fall: float = MOST_FALL
     embed: bool = True
-
-
-@dataclass(frozen=True)
-class Proof:
-    """worth: the verdict. precision: arm -> average precision of the class, the mean over repeats. gains: rival ->
-    bound. others: other class -> bound against real images alone. shares: of the class's weight, chosen fold by fold.
-    siblings: where the class is too rare to be judged, what variants gain on other classes cut to as many groups.
-    """
-
-    folder: Path
-    label: str
-    worth: Worth
-    n_images: int
-    n_groups: int
-    precision: Mapping[str, float]
-    gains: Mapping[str, Bound]
-    others: Mapping[str, Bound]
-    shares: tuple[float, ...]
-    notes: tuple[str, ...]
-    siblings: Gains = field(default_factory=dict)
-
-    @property
-    def share(self) -> float:
-        """Of the class's weight that made images have; real ones keep the rest."""
-        return float(np.mean(self.shares)) if self.shares else 0.0
+    accept_set_rules: str | None = None
 
 
 def request_of_set(folder: Path) -> GenerateRequest | None:
@@ -109,6 +80,7 @@ def prove(request: ProveRequest, workspace: Workspace | None, overrides: tuple[s
             writing there.
     """
     _check(request)
+    _check_set(request)
     asked, folder = request.synthesis, request.synthesis.out / STATE / "proof"
     with translate():
         table = read_labels(asked.labels, asked.images, group_column=asked.group_column)
@@ -125,7 +97,11 @@ def prove(request: ProveRequest, workspace: Workspace | None, overrides: tuple[s
         if proof.worth.is_promoted and not _count_made(asked.out):
             raise DataError("not one variant of the whole set passed the rules, so nothing is shipped",
                             where=str(asked.out), hint="see the funnel: activesel synth")  # fmt: skip
-        _ship(proof, request)
+        proof = _hear_set(proof, request)
+        ship(proof, {
+            "seed": asked.seed, "count": asked.count, "repeats": request.repeats, "folds": request.folds,
+            "fold_count": request.fold_count, "most_fall": request.most_fall,
+            "accept_set_rules": request.accept_set_rules})  # fmt: skip
     return proof
 
 
@@ -136,6 +112,35 @@ def _check(request: ProveRequest) -> None:
             raise UsageError(f"--{name} is too small", found=str(value), expected=f"{low} or more")
     if not 0 <= request.most_fall < 1:
         raise UsageError("--most-fall is no loss of average precision", found=str(request.most_fall), expected="0 to 1")
+
+
+def _refused(folder: Path) -> tuple[str, ...]:
+    """Return what the rules on the whole set say against the one that is there, () also where there is none."""
+    if not (folder / STATE / RUN).exists():
+        return ()
+    with translate():
+        return refused_of(read_run(folder))
+
+
+def _check_set(request: ProveRequest) -> None:
+    """Refuse at once what could not be shipped, before hours of folds."""
+    refused = _refused(request.synthesis.out)
+    if request.accept_set_rules is not None and not request.accept_set_rules.strip():
+        raise UsageError("--accept-set-rules wants a reason, which is recorded", expected="--accept-set-rules REASON")
+    if refused and request.accept_set_rules is None:
+        (request.synthesis.out / WEIGHTS).unlink(missing_ok=True)  # of an earlier proof
+        raise RefusedError("the set is refused by the rules on it as a whole", where=str(request.synthesis.out),
+                           found="; ".join(refused),
+                           hint="make another, or say why it may pass: --accept-set-rules REASON")  # fmt: skip
+
+
+def _hear_set(proof: Proof, request: ProveRequest) -> Proof:
+    """Return the proof with what the set's own rules say; a set made just now may be refused, too."""
+    proof = replace(proof, refused=_refused(proof.folder))
+    if proof.worth.is_promoted and proof.refused and request.accept_set_rules is None:
+        reason = f"it gains, but the rules on the set refuse it: {'; '.join(proof.refused)}"
+        return replace(proof, worth=Worth("set refused", reason))
+    return proof
 
 
 def _run(request: ProveRequest, room: Workroom, real: RealSet) -> Proof:
@@ -157,13 +162,16 @@ def _run(request: ProveRequest, room: Workroom, real: RealSet) -> Proof:
                                truth.classes == c, truth.groups, rng)
         for c, name in enumerate(real.names) if c != number
     }  # fmt: skip
-    precision = {
-        arm: float(np.mean([average_precision(one[:, number], is_own)[0] for one in found]))
-        for arm, found in scores.items()
+    by_class = {
+        name: {
+            arm: float(np.mean([average_precision(one[:, c], truth.classes == c)[0] for one in found]))
+            for arm, found in scores.items()
+        }
+        for c, name in enumerate(real.names)
     }
     worth = judge_worth(gains, others, n_groups, most_fall=request.most_fall)
-    return Proof(request.synthesis.out, label, worth, int(is_own.sum()), n_groups, precision, gains, others,
-                 tuple(shares), real.notes)  # fmt: skip
+    return Proof(request.synthesis.out, label, worth, int(is_own.sum()), n_groups, by_class[label], gains, others,
+                 tuple(shares), real.notes, by_class)  # fmt: skip
 
 
 def _run_by_siblings(request: ProveRequest, room: Workroom, real: RealSet, n_groups: int) -> Proof:
@@ -174,7 +182,7 @@ def _run_by_siblings(request: ProveRequest, room: Workroom, real: RealSet, n_gro
     worth = judge_by_siblings(gains, n_groups, rng, most_fall=request.most_fall)
     shares = (UNTESTED_SHARE,) if worth.is_promoted else ()
     n_images = int((real.labelled.classes == real.number_of(asked.label)).sum())
-    return Proof(asked.out, asked.label, worth, n_images, n_groups, {}, {}, {}, shares, real.notes, gains)
+    return Proof(asked.out, asked.label, worth, n_images, n_groups, {}, {}, {}, shares, real.notes, siblings=gains)
 
 
 def _hold_out(request: ProveRequest, room: Workroom, real: RealSet) -> tuple[dict[str, list[FloatArray]], list[float]]:
@@ -218,40 +226,5 @@ def _score_fold(
     return found, shares[VARIANTS]
 
 
-def _ship(proof: Proof, request: ProveRequest) -> None:
-    """Write the verdict, and the weights of what is promoted; those of an earlier proof do not stay."""
-    weights = proof.folder / WEIGHTS
-    if proof.worth.is_promoted:
-        write_atomic(weights, _weigh(proof))
-    else:
-        weights.unlink(missing_ok=True)
-    write_json(proof.folder / PROOF, {**as_json(proof), "asked": {
-        "seed": request.synthesis.seed, "count": request.synthesis.count, "repeats": request.repeats,
-        "folds": request.folds, "fold_count": request.fold_count, "most_fall": request.most_fall}})  # fmt: skip
-
-
-def as_json(proof: Proof) -> dict[str, Any]:
-    """Return the proof as JSON values. real_share_floor: of the class's weight, or of its places in each batch."""
-    bounds = {name: {key: asdict(one) for key, one in found.items()}
-              for name, found in (("gains", proof.gains), ("others", proof.others))}  # fmt: skip
-    return {"schema_version": _SCHEMA_VERSION, "class": proof.label, "promoted": proof.worth.is_promoted,
-            "verdict": proof.worth.outcome, "reason": proof.worth.reason, "groups_needed": proof.worth.needed,
-            "n_images": proof.n_images, "n_groups": proof.n_groups, "average_precision": dict(proof.precision),
-            **bounds, "siblings": proof.siblings, "shares": list(proof.shares), "real_share_floor": 1 - proof.share,
-            "weights": WEIGHTS if proof.worth.is_promoted else None, "notes": list(proof.notes)}  # fmt: skip
-
-
 def _count_made(folder: Path) -> int:
     return len(read_lines(folder / RECORDS))
-
-
-def _weigh(proof: Proof) -> str:
-    """Return weights.csv: a made image's weight where a real one of any class weighs 1, before classes are balanced."""
-    with (proof.folder / "labels.csv").open(encoding="utf8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    each = proof.share / (1 - proof.share) * proof.n_images / max(1, len(rows))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", "label", "weight"])
-    writer.writerows([row["path"], row["label"], f"{each:.6g}"] for row in rows)
-    return text.getvalue()

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import functools
-import hashlib
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from activesel.catalog import Catalog
 from activesel.config import Config
 from activesel.errors import DataError, UsageError
 from activesel.images import decode_rgb
+from activesel.pipelines.label_files import write_label_file
 from activesel.progress import show_progress
-from activesel.workspace import Workspace, write_atomic
+from activesel.workspace import Workspace
 from synth.errors import SynthError
+from synth.fill import GapAim
 from synth.generate import Summary, describe, generate
 from synth.publish import ACCEPTED, REJECTED, Published, decide, read_decisions_file
 from synth.recipes import load_recipes
@@ -34,8 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["GenerateRequest", "Published", "Replayed", "Summary", "list_recipes", "plan_synthesis", "replay_variant",
            "request_in_workspace", "review_set", "synthesise"]  # fmt: skip
-
-_FURTHER = ("mask", "part", "group", "x0", "y0", "x1", "y1")  # metadata columns that a label file may have, too
 
 
 @dataclass(frozen=True)
@@ -87,15 +83,15 @@ class EmbedPictures:
         return open_backbone(self._config)
 
 
-def synthesise(request: GenerateRequest, config: Config, *, embed: bool = True) -> Summary:
-    """Make a set; progress shows on a terminal.
+def synthesise(request: GenerateRequest, config: Config, *, embed: bool = True, aim: GapAim | None = None) -> Summary:
+    """Make a set; progress shows on a terminal. aim: keep what these gaps need.
 
     Raises:
         DataError: what SynthError says. ConfigError, UnreachableError: the backbone cannot be opened.
     """
     embedder: Embedder | None = EmbedPictures(config) if embed else None
     with translate(), show_progress("synthesise", request.count) as advance:
-        return generate(request, reader(config), embedder, advance)
+        return generate(request, reader(config), embedder, advance, aim)
 
 
 def plan_synthesis(request: GenerateRequest, config: Config) -> dict[str, Any]:
@@ -110,31 +106,20 @@ def plan_synthesis(request: GenerateRequest, config: Config) -> dict[str, Any]:
             "recipes": list(request.recipes), "notes": list(stocked.notes)}  # fmt: skip
 
 
-def request_in_workspace(workspace: Workspace, request: GenerateRequest) -> GenerateRequest:
-    """Write the catalog's labels to a label file of the workspace, named by its content, and ask for that one.
+def request_in_workspace(
+    workspace: Workspace, request: GenerateRequest, *, folder: Path | None = None, masks: Path | None = None
+) -> GenerateRequest:
+    """Ask for the workspace's labels, or those of ``request.labels``, without the images that are to test the model.
 
-    The metadata columns mask, part, group, x0, y0, x1, y1 go with them, where ingest found such.
+    They are written to a label file in ``folder``, by default one of the workspace; a label file that may be used as
+    it is stays itself. masks: a table of where defects are.
 
     Raises:
-        DataError: no image has a label.
+        DataError: no image has a label; a label file or table that is wrong.
     """
-    with Catalog.open(workspace.catalog_path) as catalog:
-        images, labels = catalog.list_images(), catalog.labels()
-        rows = catalog.images()
-    if not labels:
-        raise DataError("no image has a label", where=str(workspace.root),
-                        hint="run `activesel ingest --labels FILE`, or name one with --labels")  # fmt: skip
-    known = [name for name in _FURTHER if name in images.columns()]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", "label", *known])
-    for row in sorted(rows, key=lambda one: one.path):
-        if row.image_id in labels:
-            writer.writerow([row.path, labels[row.image_id].name, *(row.meta.get(name, "") for name in known)])
-    name = hashlib.sha256(text.getvalue().encode()).hexdigest()[:16]
-    path = workspace.state / "synth" / f"labels-{name}.csv"
-    write_atomic(path, text.getvalue())
-    return replace(request, labels=path, images=None)
+    with translate():
+        path = write_label_file(workspace, request, folder or workspace.state / "synth", masks)
+    return request if path == request.labels else replace(request, labels=path, images=None, group_column="group")
 
 
 def replay_variant(folder: Path, variant_id: str, config: Config) -> Replayed:

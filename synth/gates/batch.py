@@ -54,6 +54,12 @@ class Batch:
                 self._keep(rows[i], like[i], crop.group)
         return verdicts
 
+    def keep_only(self, positions: Sequence[int]) -> None:
+        """Forget the kept variants but for these, ascending positions among them: the set is judged without."""
+        self._kept = [self._kept[i] for i in positions]
+        self._groups = [self._groups[i] for i in positions]
+        self._kept_like, self._n_like = self._kept_like[list(positions)], len(positions)
+
     def judge_set(self, nulls: Sequence[tuple[Variant, Host]] = ()) -> list[Verdict]:
         """Judge the kept variants as a set. nulls: variants rendered with strength 0, each with its host."""
         verdicts = [self._two_sample(), self._diversity()]

@@ -114,3 +114,6 @@ def test_in_a_workspace_the_labels_are_the_catalogs(cli: Cli, labels: Path, tiny
     assert done.json["n_kept"] == 3
     record = json.loads((tmp_path / "set" / "records.jsonl").read_text().splitlines()[0])
     assert record["group"].startswith("b")
+    before = sorted((job / ".activesel").rglob("*"))
+    assert cli("synth", "--class", "scratch", "--group-column", "mask", "-w", job, "--dry-run", *tiny).code == 0
+    assert sorted((job / ".activesel").rglob("*")) == before

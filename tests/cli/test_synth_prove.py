@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from activesel.cli import run as run_command
+from synth.records import Verdict
 from tests.embedding import tiny_backbone
 from tests.synth.sets import write_set
 
@@ -43,3 +44,23 @@ def test_too_few_as_text_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert run(*asked, "--json") == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["promoted"], said["verdict"], said["groups_needed"]) == (False, "too few", 5)
+
+
+def test_a_refused_set_has_an_exit_code_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels, out = write_set(tmp_path / "data", n_good=8, n_bad=3), tmp_path / "out"
+    bad = Verdict("two-sample", False, 0.95, (None, 0.75), "told apart: 0.95; 0.75 or less is wanted")
+    with monkeypatch.context() as patch:
+        patch.setattr("synth.sift.Sift.judge_set", lambda *_: [bad])
+        made = ["synth", "--labels", str(labels), "--class", "scratch", "--count", "3", "--workers", "1", "--no-embed"]
+        assert run_command([*made, "--out", str(out), "--max-proposals", "64"]) == 0
+    text = capsys.readouterr().out
+    assert "REFUSED" in text
+    assert "refused: told apart: 0.95; 0.75 or less is wanted" in text
+    assert run("--out", str(out), *TINY) == 4
+    assert "--accept-set-rules REASON" in capsys.readouterr().err
+    assert run("--out", str(out), "--accept-set-rules", "a trial", *TINY, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["set_refused"] == [
+        "two-sample: told apart: 0.95; 0.75 or less is wanted"
+    ]

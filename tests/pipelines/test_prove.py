@@ -9,15 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from activesel.errors import DataError, UsageError
+from activesel.errors import DataError, RefusedError, UsageError
 from activesel.pipelines import prove as prove_module
 from activesel.pipelines.foldsets import Workroom, make_copies, make_variants
-from activesel.pipelines.prove import COPIES, REAL, VARIANTS, Proof, ProveRequest, prove, request_of_set
+from activesel.pipelines.proof_files import COPIES, REAL, VARIANTS, Proof
+from activesel.pipelines.prove import ProveRequest, prove, request_of_set
 from activesel.pipelines.realset import FileEmbedder, RealSet, read_real, write_side
 from activesel.pipelines.synthesise import GenerateRequest
 from activesel.promotion import Bound, Worth
 from activesel.workspace import create_workspace
+from synth.generate import generate
 from synth.labels_file import read_labels
+from synth.records import Verdict
 from tests.embedding import tiny_backbone
 from tests.synth.sets import write_set
 
@@ -81,6 +84,13 @@ def test_equal_inputs_and_seed_give_an_equal_verdict(labels: Path, tmp_path: Pat
     assert set(proofs[0].gains) == {REAL, COPIES}
     assert set(proofs[0].others) == {"good"}
     assert proofs[0].n_groups == 6
+    by_class = json.loads(texts[0])["by_class"]
+    assert by_class["scratch"] == dict(proofs[0].precision)
+    assert set(by_class) == {"good", "scratch"}
+    page = (tmp_path / "a" / "proof.html").read_text()
+    assert page.count("data:image/jpeg;base64,") == 4, "strips of a fold's variants, as no set is there"
+    assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org", "")
+    assert "<script" not in page
     if not proofs[0].worth.is_promoted:
         assert not (tmp_path / "a" / "labels.csv").exists()  # ships nothing
 
@@ -136,6 +146,46 @@ def test_refused_takes_earlier_weights_back(labels: Path, tmp_path: Path, monkey
     prove(ask(labels, out), None, TINY)
     assert not (out / "weights.csv").exists()
     assert json.loads((out / "proof.json").read_text())["promoted"] is False
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = Verdict("two-sample", False, 0.95, (None, 0.75), "told <apart>: 0.95; 0.75 or less is wanted")
+    monkeypatch.setattr("synth.sift.Sift.judge_set", lambda *_: [bad])
+
+
+def test_a_set_that_its_rules_refuse_is_not_proved(
+    labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    refuse(monkeypatch)
+    generate(ask(labels, out).synthesis)
+    (out / "weights.csv").write_text("of an earlier proof")
+    with pytest.raises(RefusedError, match=r"refused by the rules .* two-sample: told <apart>: 0\.95; 0\.75 or less"):
+        prove(ask(labels, out), None, TINY)
+    assert not (out / "weights.csv").exists()
+    with pytest.raises(UsageError, match="wants a reason"):
+        prove(ask(labels, out, accept_set_rules=" "), None, TINY)
+    decide(monkeypatch, Worth("promoted", "it gains"))
+    proof = prove(ask(labels, out, accept_set_rules="looked at <all>"), None, TINY)
+    assert proof.worth.is_promoted
+    said = json.loads((out / "proof.json").read_text())
+    assert said["asked"]["accept_set_rules"] == "looked at <all>"
+    assert said["set_refused"] == ["two-sample: told <apart>: 0.95; 0.75 or less is wanted"]
+    page = (out / "proof.html").read_text()
+    assert "looked at &lt;all&gt;" in page
+    assert "told &lt;apart&gt;" in page
+
+
+def test_a_set_made_for_the_proof_may_be_refused_too(
+    labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse(monkeypatch)
+    decide(monkeypatch, Worth("promoted", "it gains"))
+    proof = prove(ask(labels, tmp_path / "out"), None, TINY)
+    assert (proof.worth.outcome, proof.worth.is_promoted) == ("set refused", False)
+    assert "0.75 or less is wanted" in proof.worth.reason
+    assert not (tmp_path / "out" / "weights.csv").exists()
+    assert json.loads((tmp_path / "out" / "proof.json").read_text())["promoted"] is False
 
 
 def test_bad_input_is_told(labels: Path, tmp_path: Path) -> None:

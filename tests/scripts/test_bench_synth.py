@@ -66,8 +66,19 @@ def test_the_page_says_what_was_lost() -> None:
 
 def test_intervals_are_paired_over_cells() -> None:
     cells = [cell("crack", draw, ours) for draw, ours in enumerate((0.6, 0.6, 0.6))]
-    assert difference(cells, "ours", "k real") == "+0.100 (+0.100 to +0.100)"
-    assert difference(cells, "k real", "k real") == ""
-    low, high = (float(one) for one in difference([*cells, cell("pit", 0, 0.2)], "ours", "k real")[8:-1].split(" to "))
+    assert difference(cells, "ours", ["k real"]) == "+0.100 (+0.100 to +0.100)"
+    assert difference(cells, "k real", ["k real"]) == ""
+    low, high = (
+        float(one) for one in difference([*cells, cell("pit", 0, 0.2)], "ours", ["k real"])[8:-1].split(" to ")
+    )
     assert low == pytest.approx(-0.2)  # three of four drawn are the loser in 5 % of resamples, all four in 0.4 %
     assert high == pytest.approx(0.1)
+
+
+def test_an_arm_that_older_cells_lack_is_left_out_and_the_gap_is_told() -> None:
+    new = cell("crack", 1, 0.3)
+    new["arms"]["new arm"] = {"ap": 0.4, "recall": 0.5, "f1": 0.5}  # type: ignore[index]
+    args = argparse.Namespace(data=Path("d"), work=Path("w"), out=Path("o"), k=[3], draws=2, count=60)
+    assert "new arm" not in render_page([new, cell("crack", 0, 0.3)], args)
+    page = render_page([{**new, "gap": "narrowed", "aimed": 7}], args)
+    assert "The gap: narrowed: 1; kept for it were 7 images" in page

@@ -20,7 +20,9 @@ def picture(rng: np.random.Generator) -> np.ndarray:
 
 def test_png_round_trip_in_colour_and_grey(tmp_path: Path, picture: np.ndarray) -> None:
     grey = np.repeat(picture[..., :1], 3, axis=2)
-    for one in (picture, grey):
+    late = grey.copy()
+    late[-1, -1] = 1, 2, 3  # grey but for its last pixel
+    for one in (picture, grey, late):
         (tmp_path / "a.png").write_bytes(encode_image(one, ".png"))
         assert np.array_equal(read_image(tmp_path / "a.png"), one)
 

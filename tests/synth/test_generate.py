@@ -172,6 +172,14 @@ def test_replay_is_byte_equal_and_sees_what_changed(copy: Path) -> None:
         replay(copy, "../../etc/passwd")
 
 
+def test_replay_names_another_renderer(copy: Path) -> None:
+    """Sets made before the record named a renderer have none, and other bytes."""
+    record = records(copy)[0]
+    del record["versions"]["renderer"]  # type: ignore[attr-defined]
+    (copy / "records.jsonl").write_text(json.dumps(record) + "\n")
+    assert any(note.endswith("was absent") and "renderer" in note for note in replay(copy, str(record["id"])).notes)
+
+
 def test_replay_needs_the_same_host(plates: Path, tmp_path: Path) -> None:
     labels = write_set(tmp_path / "data")
     generate(request(labels.parent, tmp_path / "set", gated=False, count=2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,11 +12,12 @@ import pytest
 import torch
 
 from synth.background import grow
+from synth.bank import RIM_PX
 from synth.blend import FEATHER_PX
 from synth.errors import SynthError
 from synth.look import draw_look
-from synth.records import BLEND_MODES, BlendMode, Donor, Levels, Patch, Plan, Variant
-from synth.render import patch_size, render_block, span_host
+from synth.records import BLEND_MODES, BlendMode, Donor, Image, Levels, Patch, Plan, Variant
+from synth.render import patch_size, place_patch, render_block, render_each, span_host, trim
 from synth.seeds import proposal_rng
 from tests.synth.made import blob, donor_of, host_of, overlap, plan_of, stained, streak, surface
 
@@ -161,6 +163,36 @@ def test_a_block_repeats_to_the_byte_whatever_the_threads() -> None:
     assert len({variant.picture.tobytes() for variant in first}) == 32
 
 
+def apart(picture: Image, offset: int) -> Image:
+    """The same picture where no vector instruction likes it, rows apart."""
+    height, width = picture.shape[:2]
+    wide = np.zeros((height, (width + 7) * 3 + offset), np.uint8)
+    out = wide[:, offset : offset + width * 3].reshape(height, width, 3)
+    out[:] = picture
+    assert np.shares_memory(out, wide)
+    return out
+
+
+@pytest.mark.parametrize("offset", [1, 3, 8])
+def test_where_pictures_lie_in_memory_changes_no_byte(offset: int) -> None:
+    plans, donors = block()
+    picture = surface(SHAPE, seed=9)
+    moved = [replace(one, picture=apart(one.picture, offset)) for one in donors]
+    first, second = (
+        render_block(plans, {one.donor_id: one for one in those}, {"h": host_of(ground)}, {})
+        for those, ground in ((donors, picture), (moved, apart(picture, offset)))
+    )
+    assert [one.picture.tobytes() for one in first] == [one.picture.tobytes() for one in second]
+    assert [one.mask.tobytes() for one in first] == [one.mask.tobytes() for one in second]
+
+
+def test_a_place_in_the_block_changes_no_byte() -> None:
+    plans, donors = block()
+    order = np.random.default_rng(4).permutation(len(plans)).tolist()
+    first, second = render(plans, donors), render([plans[n] for n in order], donors)
+    assert [first[n].picture.tobytes() for n in order] == [one.picture.tobytes() for one in second]
+
+
 class Square:
     """A recipe that draws a dark square of 10 px: the smallest thing that keeps the contract."""
 
@@ -194,3 +226,32 @@ def test_what_is_missing_is_said() -> None:
         render([plan_of(source, at=(400, 0))], [source])
     with pytest.raises(SynthError, match="needs its patch's size"):
         patch_size(Plan(0, "pit", "recipe", "square", "h", (0, 0), "alpha"), Square())
+
+
+def test_a_patch_is_trimmed_to_the_mask_and_its_rim() -> None:
+    mask = np.zeros((60, 90), bool)
+    mask[5:12, 40:50] = True
+    place = place_patch(plan_of(donor(), at=(0, 100)), mask.shape, host_of(surface(SHAPE)))
+    trimmed = trim(place, mask)
+    assert trimmed.cut == (slice(0, 12 + RIM_PX), slice(40 - RIM_PX, 50 + RIM_PX))
+    assert trimmed.at == (slice(0, 12 + RIM_PX), slice(140 - RIM_PX, 150 + RIM_PX))
+    assert trimmed.free == (True, False, False, False)  # only at the top the host ends there
+    assert trim(place, np.zeros_like(mask)) == place
+    lower = place_patch(
+        plan_of(donor(), at=(-3, 130)), mask.shape, host_of(surface(SHAPE))
+    )  # beyond top and right side
+    assert trim(lower, mask).cut == (slice(3, 12 + RIM_PX), slice(40 - RIM_PX, 50 + RIM_PX))
+    assert trim(lower, mask).at == (slice(0, 9 + RIM_PX), slice(170 - RIM_PX, 180 + RIM_PX))
+
+
+def test_variants_are_handed_out_one_by_one() -> None:
+    """32 copies of a large host at once would fill the memory."""
+    plans, donors = block(12)
+    known, large = {one.donor_id: one for one in donors}, {"h": host_of(surface((1500, 1500)))}
+    one_copy = 1500 * 1500 * 5  # picture and two masks
+    tracemalloc.start()
+    shown = sum(variant.mask.any() for variant in render_each(plans, known, large, {}))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert shown == 12
+    assert most < 4 * one_copy

@@ -9,7 +9,7 @@ import pytest
 from synth.bank import direction
 from synth.records import Donor, Mask
 from synth.render import patch_size, warped_mask
-from synth.warp import thin_plate_basis, warp_donors
+from synth.warp import deformation, thin_plate_basis, warp_donors
 from tests.synth.made import blob, donor_of, plan_of, stained, streak, surface
 
 SHAPE = (140, 180)
@@ -111,6 +111,23 @@ def test_a_thin_plate_keeps_its_control_points_and_planes() -> None:
     spread = (basis @ knots.astype(np.float32)).reshape(17, 17, 2)
     assert np.abs(spread[:, :, 0] - np.linspace(0, 1, 17)[None, :]).max() < 1e-4
     assert np.abs(basis.reshape(17, 17, 9)[::8, ::8].reshape(9, 9) - np.eye(9)).max() < 1e-4
+
+
+def test_a_deformation_is_the_sum_of_its_two(pit: Donor) -> None:
+    rng = np.random.default_rng(1)
+    plate, elastic = rng.normal(0, 0.02, (3, 3, 2)), rng.normal(0, 0.5, (6, 6, 2))
+    both, bent, shaken = (
+        deformation(numbers, pit)
+        for numbers in ({"thin_plate": plate, "elastic": elastic}, {"thin_plate": plate}, {"elastic": elastic})
+    )
+    assert both is not None
+    assert bent is not None
+    assert shaken is not None
+    assert np.abs(both - bent - shaken).max() < 1e-5
+    assert np.abs(bent[::8, ::8] - plate * min(pit.mask.shape)).max() < 1e-4
+    coarse = cv2.resize(elastic.astype(np.float32), (17, 17), interpolation=cv2.INTER_CUBIC)
+    assert np.abs(shaken - coarse).max() < 1e-5
+    assert deformation({}, pit) is None
 
 
 def test_fit_forces_the_size(pit: Donor) -> None:

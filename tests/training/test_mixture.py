@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -95,6 +97,29 @@ def test_the_share_follows_the_inner_folds() -> None:
 def test_one_group_cannot_be_held_out() -> None:
     train, _ = scene(1)
     assert choose_share(train, made_at(0.6), seed=0) == (mixture.UNTESTED_SHARE, {})
+
+
+def test_mixtures_need_no_choice_of_their_share() -> None:
+    train, _ = scene(12)
+    hosts = unit(np.random.default_rng(2).standard_normal((60, 6)))
+    made = replace(made_at(-2.0), hosts=hosts, host_classes=np.zeros(60, np.int64))
+    assert choose_share(train, made, seed=0) == (mixture.UNTESTED_SHARE, {})
+
+
+def test_images_whose_hosts_are_known_are_mixed() -> None:
+    """Made images that sit on hosts of another kind: as they are the head learns the hosts, mixed it does not."""
+    train, test = scene(3)
+    rng, is_rare = np.random.default_rng(3), test.classes == RARE
+    hosts = unit(0.1 * rng.standard_normal((60, 6)) + np.array([-0.6, 0, 2, 0, 0, 0]))
+    vectors = hosts + np.array([1.0, 0, 0, 0, 0, 0], np.float32)
+    as_they_are = Made(np.asarray(vectors, np.float32), RARE, np.full((60, 1), -1))
+    mixed = replace(as_they_are, hosts=hosts, host_classes=np.zeros(60, np.int64))
+    plain, better = (
+        average_precision(score_with(train, made, 0.5, test.vectors)[:, RARE], is_rare)[0]
+        for made in (as_they_are, mixed)
+    )
+    assert better > plain
+    assert mixed.without(np.array([7])).hosts is not None
 
 
 def test_what_comes_from_a_held_out_group_is_left_out() -> None:
