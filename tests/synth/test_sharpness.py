@@ -14,7 +14,7 @@ SHARP = np.where(MASK[:, :, None], -60, 0).astype(np.float32) * np.ones(3, np.fl
 
 
 def test_a_blurred_line_is_as_fine_as_before() -> None:
-    blurred = cv2.GaussianBlur(SHARP, (0, 0), 0.45)
+    blurred = (SHARP + cv2.GaussianBlur(SHARP, (0, 0), 0.45)) / 2
     wanted = fine_detail(SHARP, MASK)
     assert fine_detail(blurred, MASK) < 0.9 * wanted
     assert fine_detail(restore_detail(blurred, MASK, wanted), MASK) == pytest.approx(wanted, rel=0.01)
