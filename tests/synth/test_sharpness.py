@@ -17,7 +17,7 @@ def test_a_blurred_line_is_as_fine_as_before() -> None:
     blurred = (SHARP + cv2.GaussianBlur(SHARP, (0, 0), 0.45)) / 2
     wanted = fine_detail(SHARP, MASK)
     assert fine_detail(blurred, MASK) < 0.9 * wanted
-    assert fine_detail(restore_detail(blurred, MASK, wanted), MASK) == pytest.approx(wanted, rel=0.01)
+    assert fine_detail(restore_detail(blurred, MASK, wanted), MASK) == pytest.approx(wanted, rel=0.05)
 
 
 def test_what_is_as_sharp_stays_and_what_is_lost_is_not_invented() -> None:
