@@ -119,6 +119,12 @@ def _show(proof: Proof) -> None:
         *(("refused", reason) for reason in proof.refused),
         *(("note", note) for note in proof.notes),
     ])  # fmt: skip
+    if proof.siblings:
+        print()
+        show_table(("sibling, cut to as many", *(f"gain over {rival}" for rival in proof.siblings)), [
+            (name, *(f"{sum(found[name]) / len(found[name]):+.3f}" for found in proof.siblings.values()))
+            for name in next(iter(proof.siblings.values()))
+        ])  # fmt: skip
     if proof.precision:
         print()
         show_table(("trained on", "average precision", "variants gain"), [
