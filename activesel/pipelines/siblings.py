@@ -8,22 +8,25 @@ import numpy as np
 
 from activesel.pipelines.foldsets import Workroom, make_copies, make_variants
 from activesel.pipelines.realset import RealSet
-from activesel.pipelines.synthesise import GenerateRequest
+from activesel.pipelines.synthesise import GenerateRequest, translate
 from activesel.progress import show_progress
 from activesel.promotion import LEAST_GROUPS, average_precision
 from activesel.records import IntArray
 from activesel.seeds import derive_rng, derive_seed
 from activesel.training.mixture import UNTESTED_SHARE, Labelled, Made, deal_folds, score_with
+from synth.hosts import choose_hosts
 
 MOST_SIBLINGS = 4  # those with the most groups: each costs a set of variants a draw
 DRAWS = 3
 Gains = dict[str, dict[str, list[float]]]  # rival -> sibling -> differences of average precision, one a draw
 
 
-def find_siblings(real: RealSet, label: str, n_groups: int) -> tuple[str, ...]:
+def find_siblings(real: RealSet, label: str, n_groups: int, good: str | None = None) -> tuple[str, ...]:
     """Return classes with cut-out defects and groups enough to keep ``n_groups`` and hold LEAST_GROUPS out, the most
-    frequent first."""
-    cut_out = {one.label for one in real.table.examples if one.mask or one.box}
+    frequent first. good: the class of the hosts, None = found out as `activesel synth` does."""
+    with translate():
+        good = choose_hosts(real.table, label, good).good
+    cut_out = {one.label for one in real.table.examples if one.mask or one.box} - {good}
     truth = real.labelled
     counts = {name: len(np.unique(truth.groups[truth.classes == real.number_of(name)]))
               for name in real.names if name in cut_out and name != label}  # fmt: skip
@@ -39,7 +42,7 @@ def measure_siblings(
     Each draw halves the real images, groups whole, keeps ``n_groups`` groups of the sibling in one half, makes variants
     from that half alone, and scores the other half.
     """
-    names = find_siblings(real, request.label, n_groups)
+    names = find_siblings(real, request.label, n_groups, request.good)
     gains: Gains = {rival: {name: [] for name in names} for rival in rivals}
     with show_progress("prove by siblings", len(names) * DRAWS) as advance:
         for name in names:

@@ -24,12 +24,14 @@ CLASSES = ("dent", "pit", "stain")
 
 @pytest.fixture
 def labels(tmp_path: Path) -> Path:
-    """Scratches of four names: two of the rare one, ten of each sibling."""
+    """Scratches of four names: two of the rare one, ten of each sibling; the good ones have (empty) masks, too."""
     table = write_set(tmp_path / "data", n_good=20, n_bad=32)
     with table.open(encoding="utf8", newline="") as stream:
         reader = csv.DictReader(stream)
         names, rows = list(reader.fieldnames or ()), list(reader)
     bad = [row for row in rows if row["label"] == "scratch"]
+    for row in rows:
+        row["mask"] = row["mask"] or bad[0]["mask"]
     for number, row in enumerate(bad[2:]):
         row["label"] = CLASSES[number % len(CLASSES)]
     with table.open("w", encoding="utf8", newline="") as stream:
@@ -54,6 +56,7 @@ def test_siblings_are_classes_with_masks_and_images_enough(labels: Path, tmp_pat
     _, real = open_room(labels, tmp_path / "work")
     assert find_siblings(real, "scratch", 2) == CLASSES
     assert find_siblings(real, "dent", 2) == ("pit", "stain")  # never itself, never the good ones
+    assert find_siblings(real, "scratch", 2, good="pit") == ("dent", "stain")
     assert find_siblings(real, "scratch", 6) == ()  # ten cannot keep six and hold as many out
 
 
