@@ -60,7 +60,7 @@ def prove(
     """Prove on real images that variants help, or ship nothing.
 
     The real images are dealt into folds, groups whole. Each fold is tested on by models that have seen the others
-    alone, their augmented copies, or variants made from them; their share is chosen on inner folds. A set is promoted
+    alone, their augmented copies, or variants made from them, mixed with real examples. A set is promoted
     if the average precision of the class rises over both rivals with 95 % confidence and no other class falls; then
     weights.csv goes with it. The verdict is DIR/proof.json, and DIR/proof.html to look at. A set that the rules on it
     as a whole refuse (two-sample, null-paste, diversity) ends with exit code 4 unless --accept-set-rules says why.
@@ -110,12 +110,10 @@ def _find_set(
 
 
 def _show(proof: Proof) -> None:
-    shares = sorted(set(proof.shares))
     show_pairs([
         ("verdict", f"{'PROMOTED' if proof.worth.is_promoted else 'not promoted'}: {proof.worth.reason}"),
         ("class", f"{proof.label}, {proof.n_images} real images of {proof.n_groups} groups"),
-        ("share", f"{proof.share:.2f} of the class's weight, {', '.join(f'{one:g}' for one in shares)} in the folds"
-         if shares else None),
+        ("share", f"{proof.share:.2f} of the class's weight; real images keep the rest" if proof.shares else None),
         *(("refused", reason) for reason in proof.refused),
         *(("note", note) for note in proof.notes),
     ])  # fmt: skip
