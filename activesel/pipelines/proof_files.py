@@ -15,7 +15,8 @@ from activesel.pipelines.siblings import Gains
 from activesel.promotion import Bound, Worth
 from activesel.report.proof_page import ChangeRow, PrecisionRow, ProofPage, render_proof
 from activesel.workspace import write_atomic, write_json
-from synth.publish import STATE
+from synth.publish import RECORDS, STATE
+from synth.record import read_lines
 
 REAL, COPIES, VARIANTS = "real images alone", "standard augmentation", "variants"
 PROOF, WEIGHTS, PAGE = "proof.json", "weights.csv", "proof.html"
@@ -115,12 +116,14 @@ def _pictures(folder: Path) -> tuple[bytes, ...]:
 
 
 def _weigh(proof: Proof) -> str:
-    """Return weights.csv: a made image's weight where a real one of any class weighs 1, before classes are balanced."""
+    """Return weights.csv: a made image's weight where a real one of any class weighs 1, before classes are balanced, and
+    the untouched image that its defect was put into, which whoever mixes needs."""
     with (proof.folder / "labels.csv").open(encoding="utf8", newline="") as stream:
         rows = list(csv.DictReader(stream))
+    hosts = {record["image"]: record["host"]["path"] for record in read_lines(proof.folder / RECORDS)}
     each = proof.share / (1 - proof.share) * proof.n_images / max(1, len(rows))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", "label", "weight"])
-    writer.writerows([row["path"], row["label"], f"{each:.6g}"] for row in rows)
+    writer.writerow(["path", "label", "weight", "host"])
+    writer.writerows([row["path"], row["label"], f"{each:.6g}", hosts.get(row["path"], "")] for row in rows)
     return text.getvalue()

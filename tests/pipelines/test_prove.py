@@ -122,6 +122,7 @@ def test_promoted_ships_the_set_with_its_weights(labels: Path, tmp_path: Path, m
     assert len(rows) == 6
     assert {row["label"] for row in rows} == {"scratch"}
     assert all((out / row["path"]).is_file() for row in rows)
+    assert all(Path(row["host"]).name.startswith("good") for row in rows)
     made, real = sum(float(row["weight"]) for row in rows), 6
     assert made / (made + real) == pytest.approx(0.25, abs=1e-4)
     assert json.loads((out / "proof.json").read_text())["real_share_floor"] == 0.75
