@@ -116,8 +116,8 @@ def _pictures(folder: Path) -> tuple[bytes, ...]:
 
 
 def _weigh(proof: Proof) -> str:
-    """Return weights.csv: a made image's weight where a real one of any class weighs 1, before classes are balanced, and
-    the untouched image that its defect was put into, which whoever mixes needs."""
+    """Return weights.csv: a made image's weight where a real one of any class weighs 1, before classes are balanced,
+    and the untouched image that its defect was put into, which whoever mixes needs."""
     with (proof.folder / "labels.csv").open(encoding="utf8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     hosts = {record["image"]: record["host"]["path"] for record in read_lines(proof.folder / RECORDS)}
