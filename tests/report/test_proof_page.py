@@ -14,7 +14,7 @@ CHANGES = (
 def page(**changes: object) -> ProofPage:
     precision = (PrecisionRow("crack<b>", (0.5, 0.52, 0.61), True), PrecisionRow("good", (0.9, 0.9, 0.89), False))
     values = {
-        "label": "crack<b>", "folder": "/tmp/x", "is_promoted": False, "outcome": "no gain", "reason": "not sure",
+        "label": "crack<b>", "folder": "set", "is_promoted": False, "outcome": "no gain", "reason": "not sure",
         "n_images": 12, "n_groups": 9, "share": 0.25, "shares": (0.1, 0.5), "arms": ARMS, "precision": precision,
         "changes": CHANGES, "refused": (), "accepted": None, "pictures": (b"\xff\xd8\xff\xe0 strip",),
         "notes": ("told",),
