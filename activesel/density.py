@@ -60,7 +60,9 @@ def sample_density(
     _check_bandwidth(bandwidth)
     n = len(vectors)
     rows = vectors if isinstance(vectors, Rows) else Rows(vectors, device)
-    sample = rows.rough(sample_rows(n, rng)) if reference is None else Rows(reference, device).rough(slice(None))
+    sample = (
+        rows.rough(sample_rows(n, rng)) if reference is None else Rows(reference, str(rows.device)).rough(slice(None))
+    )
     anchors = sample.T
     density = np.empty(n, dtype=np.float32)
     for block in rows.blocks(PRODUCT_ROWS[rows.device.type]):

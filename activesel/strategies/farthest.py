@@ -53,7 +53,7 @@ def pick_unsure_and_far(
     """
     unsure = np.maximum(tempered_margin(pool, temperature), LEAST_WEIGHT)
     rows = Rows(pool.vectors, pool.device)
-    density = sample_density(rows, bandwidth, rng, pool.device, pool.reference)
+    density = sample_density(rows, bandwidth, rng, reference=pool.reference)
     weight = np.asarray(unsure**trust * density**density_power, dtype=np.float32)
     return _farthest_first(pool, budget, rng, weight, rows)
 

@@ -9,14 +9,10 @@ import numpy as np
 import pytest
 
 from activesel.pipelines import siblings
-from activesel.pipelines.foldsets import Workroom
 from activesel.pipelines.prove import COPIES, REAL, ProveRequest, prove
-from activesel.pipelines.realset import FileEmbedder, RealSet, read_real
 from activesel.pipelines.siblings import find_siblings, keep_groups, measure_siblings
 from activesel.pipelines.synthesise import GenerateRequest
-from activesel.workspace import create_workspace
-from synth.labels_file import read_labels
-from tests.pipelines.test_prove import TINY
+from tests.pipelines.test_prove import TINY, open_room
 from tests.synth.sets import write_set
 
 CLASSES = ("dent", "pit", "stain")
@@ -43,13 +39,6 @@ def labels(tmp_path: Path) -> Path:
 
 def ask(labels: Path, out: Path) -> GenerateRequest:
     return GenerateRequest(labels, "scratch", out, count=4, seed=3, good="good", formats=(), gated=False)
-
-
-def open_room(labels: Path, folder: Path) -> tuple[Workroom, RealSet]:
-    home = create_workspace(folder, TINY)
-    with home.lock("test"):
-        real = read_real(home, read_labels(labels), "scratch")
-    return Workroom(folder, home.config, FileEmbedder(home), embeds=False), real
 
 
 def test_siblings_are_classes_with_masks_and_images_enough(labels: Path, tmp_path: Path) -> None:
