@@ -29,7 +29,7 @@ from activesel.embedding import Backbone, VectorStore, embed_images, open_backbo
 from activesel.embedding.decoding import resize
 from activesel.embedding.forward import ForwardPass
 from activesel.embedding.stream import arithmetic_threads, count_cores, plan_lanes
-from activesel.images import decode_rgb
+from activesel.images import decode_pixels
 
 MAX_PIXELS = 400_000_000
 ROOT = Path(__file__).resolve().parent.parent
@@ -125,7 +125,7 @@ def run_decode(backbone: Backbone, paths: list[Path], threads: int) -> None:
 
 
 def decode(path: Path, backbone: Backbone) -> None:
-    resize(decode_rgb(path, max_pixels=MAX_PIXELS, at_least_px=backbone.preprocess.height_px), backbone.preprocess)
+    resize(decode_pixels(path, max_pixels=MAX_PIXELS, at_least_px=backbone.preprocess.height_px), backbone.preprocess)
 
 
 def run_end_to_end(backbone: Backbone, paths: list[Path], threads: int, scratch: Path) -> None:

@@ -42,7 +42,7 @@ class ForwardPass:
         self._halving = threading.Lock()
 
     def __call__(self, pixels: Tensor) -> npt.NDArray[np.float32]:
-        """Return (b, d) for (b, 3, h, w) uint8 pixels in the computer's memory.
+        """Return (b, d) for (b, 3, h, w) uint8 pixels, or grey (b, 1, h, w), in the computer's memory.
 
         Raises:
             UnreachableError: not even one image fits.
@@ -64,7 +64,7 @@ class ForwardPass:
         if n < size:
             part = torch.cat([part, part.new_zeros(size - n, *part.shape[1:])])
         with torch.inference_mode():
-            pooled = self.backbone.module(part.to(self.backbone.device, non_blocking=True))
+            pooled = self.backbone.module(part.to(self.backbone.device, non_blocking=True).expand(-1, 3, -1, -1))
             vectors: npt.NDArray[np.float32] = pooled[:n].cpu().numpy()
         return vectors
 

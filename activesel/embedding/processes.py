@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Generator, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +27,8 @@ class Decoding(Dataset[DecodedBatch]):
 
     def __getitem__(self, batch: tuple[int, list[str]]) -> DecodedBatch:
         start, paths = batch
-        decode = functools.partial(decode_tiles, preprocess=self.preprocess, most_tiles=self.most_tiles,
-                                   max_pixels=self.max_pixels)  # fmt: skip
-        return gather(start, [decode(Path(path)) for path in paths])
+        return gather(start, decode_tiles([Path(path) for path in paths], preprocess=self.preprocess,
+                                          most_tiles=self.most_tiles, max_pixels=self.max_pixels))  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import os
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
@@ -15,10 +16,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from activesel.embedding.decoding import EmbeddedBatch, decode_tiles, embed_decoded, gather, resize
+from activesel.embedding.decoding import PLANES, EmbeddedBatch, decode_tiles, embed_decoded, gather, resize
 from activesel.embedding.registry import Preprocess
 from activesel.errors import DataError
-from activesel.images import decode_rgb
+from activesel.images import decode_pixels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,7 +91,7 @@ def embed_images(
 
     decode_threads: 0 = one per core; on a CPU these are the lanes themselves, which saves handing pixels over.
     decode_processes: in their stead, 0 = none, None = one per core for many images on a GPU, which threads of one
-    interpreter cannot feed. Memory: one batch of pixels per lane, one decoded image per thread; two batches per
+    interpreter cannot feed. Memory: one batch of pixels per lane, four decoded images per thread; two batches per
     process. Closing the iterator stops threads and processes. Vectors do not depend on any of it.
 
     Raises:
@@ -181,7 +182,8 @@ def _embed_tiled(line: _Line, start: int, paths: Sequence[Path]) -> EmbeddedBatc
     decode = functools.partial(decode_tiles, preprocess=line.forward.backbone.preprocess,
                                most_tiles=line.forward.backbone.most_tiles, max_pixels=line.max_pixels)  # fmt: skip
     each = map if line.decoders is None else line.decoders.map
-    return embed_decoded(line.forward, gather(start, list(each(decode, paths))))
+    fours = [paths[at : at + PLANES] for at in range(0, len(paths), PLANES)]
+    return embed_decoded(line.forward, gather(start, list(itertools.chain.from_iterable(each(decode, fours)))))
 
 
 def _decode_batch(line: _Line, pixels: Tensor, paths: Sequence[Path]) -> list[str | None]:
@@ -194,7 +196,7 @@ def _decode_into(slot: Tensor, path: Path, *, preprocess: Preprocess, max_pixels
     """Fill ``slot`` (3, h, w) with the image; return what is wrong with the file, or None."""
     shortest = max(preprocess.height_px, preprocess.width_px)
     try:
-        slot.copy_(resize(decode_rgb(path, max_pixels=max_pixels, at_least_px=shortest), preprocess))
+        slot.copy_(resize(decode_pixels(path, max_pixels=max_pixels, at_least_px=shortest), preprocess))
     except DataError as error:
         return str(error)
     return None

@@ -13,7 +13,16 @@ Rules that hold for every function here:
 """
 
 from activesel.images.files import IMAGE_SUFFIXES
-from activesel.images.images import Box, CheckedImage, check_image, content_id, crop_jpeg, decode_rgb, thumbnail_jpeg
+from activesel.images.images import (
+    Box,
+    CheckedImage,
+    check_image,
+    content_id,
+    crop_jpeg,
+    decode_pixels,
+    decode_rgb,
+    thumbnail_jpeg,
+)
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -22,6 +31,7 @@ __all__ = [
     "check_image",
     "content_id",
     "crop_jpeg",
+    "decode_pixels",
     "decode_rgb",
     "thumbnail_jpeg",
 ]

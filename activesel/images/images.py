@@ -8,7 +8,7 @@ from pathlib import Path
 
 from activesel.errors import DataError
 from activesel.images.files import CannotDecode, decode_fully, format_of, open_header, read_bounded
-from activesel.images.pixels import Rgb, to_rgb
+from activesel.images.pixels import Pixels, Rgb, to_pixels, widen
 from activesel.records import Quarantined
 
 _ID_DIGITS = 32
@@ -52,6 +52,14 @@ def check_image(path: Path, *, max_pixels: int, max_bytes: int) -> CheckedImage 
 def decode_rgb(path: Path, *, max_pixels: int, at_least_px: int | None = None) -> Rgb:
     """Return the image as (h, w, 3) uint8 RGB; the package's docstring says what becomes of grey, alpha and 16 bit.
 
+    The rest is as decode_pixels.
+    """
+    return widen(decode_pixels(path, max_pixels=max_pixels, at_least_px=at_least_px))
+
+
+def decode_pixels(path: Path, *, max_pixels: int, at_least_px: int | None = None) -> Pixels:
+    """Return the image as decode_rgb does, but a grey JPEG or PNG as (h, w, 1): a third of the memory, less time.
+
     at_least_px: a JPEG may come at 1/2, 1/4 or 1/8 of its size as long as its short side keeps this many pixels (an
     image that is smaller comes whole). Decoding runs without the GIL, so threads help.
 
@@ -61,7 +69,7 @@ def decode_rgb(path: Path, *, max_pixels: int, at_least_px: int | None = None) -
     try:
         content = read_bounded(path, max_pixels * _BYTES_PER_PIXEL + _METADATA_BYTES)
         image = open_header(content, max_pixels)
-        return to_rgb(image, content, at_least_px)
+        return to_pixels(image, content, at_least_px)
     except CannotDecode as error:
         raise DataError("cannot decode the image", where=str(path), found=f"{error.reason}: {error.detail}",
                         hint="run `activesel ingest` again to set it aside") from None  # fmt: skip

@@ -13,22 +13,31 @@ if TYPE_CHECKING:
     from PIL import Image
 
 Rgb = npt.NDArray[np.uint8]  # (h, w, 3)
+Pixels = npt.NDArray[np.uint8]  # (h, w, 1) grey or (h, w, 3) colour
 
 _BITS_PER_SAMPLE = 258  # a TIFF tag
 _DEPTHS = (8, 10, 12, 14, 16)  # bits per sample that cameras have
 
 
-def to_rgb(image: Image.Image, content: bytes, at_least_px: int | None) -> Rgb:
+def to_pixels(image: Image.Image, content: bytes, at_least_px: int | None) -> Pixels:
+    """Return one channel for what OpenCV decodes as grey, half the time of three, else three."""
     kind = format_of(content)
     if _is_deep(image, kind, content):
         return _deep_to_rgb(image, content)
     if kind != "TIFF" and image.mode in ("L", "RGB"):
         shrink = _jpeg_shrink(image.size, at_least_px) if kind == "JPEG" else 1
-        rgb = _decode_with_opencv(content, shrink)
-        if rgb is not None:
-            return rgb
+        pixels = _decode_with_opencv(content, shrink, grey=image.mode == "L" and kind in ("JPEG", "PNG"))
+        if pixels is not None:
+            return pixels
     load_pixels(image)  # all the rest, and what OpenCV refused: Pillow takes more variants and says what is wrong
     return _flatten(image)
+
+
+def widen(pixels: Pixels) -> Rgb:
+    """Return grey as three equal channels, colour as it is."""
+    import cv2
+
+    return pixels if pixels.shape[2] == 3 else cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)
 
 
 def _is_deep(image: Image.Image, kind: str, content: bytes) -> bool:
@@ -49,12 +58,15 @@ def _jpeg_shrink(size: tuple[int, int], at_least_px: int | None) -> int:
     return next((by for by in (8, 4, 2) if min(size) // by >= at_least_px), 1)
 
 
-def _decode_with_opencv(content: bytes, shrink: int) -> Rgb | None:
+def _decode_with_opencv(content: bytes, shrink: int, *, grey: bool) -> Pixels | None:
     import cv2
 
-    names = {1: "COLOR", 2: "REDUCED_COLOR_2", 4: "REDUCED_COLOR_4", 8: "REDUCED_COLOR_8"}
-    bgr = _imdecode(content, getattr(cv2, f"IMREAD_{names[shrink]}") | cv2.IMREAD_IGNORE_ORIENTATION)
-    return None if bgr is None else cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB, dst=bgr)
+    kind = "GRAYSCALE" if grey else "COLOR"
+    name = f"IMREAD_{kind}" if shrink == 1 else f"IMREAD_REDUCED_{kind}_{shrink}"
+    decoded = _imdecode(content, getattr(cv2, name) | cv2.IMREAD_IGNORE_ORIENTATION)
+    if decoded is None:
+        return None
+    return decoded[:, :, None] if grey else cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB, dst=decoded)
 
 
 def _imdecode(content: bytes, flags: int) -> npt.NDArray[Any] | None:

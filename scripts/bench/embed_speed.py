@@ -27,16 +27,14 @@ class EmbedSpeed:
 
 def measure_embedding(name: str, device: str, n_images: int, rounds: int) -> EmbedSpeed:
     """Measure a randomly initialised timm network: speed does not depend on the weights, and nothing is fetched."""
-    from bench_embed import measure, run_bare, run_decode, run_end_to_end
-
-    from bench.machine import count_cores
+    from bench_embed import measure, run_bare, run_end_to_end
 
     backbone = open_random(name, device)
     with tempfile.TemporaryDirectory(prefix="activesel-embed-") as scratch:
         paths = repeat_files(make_files(Path(scratch) / "images", min(DISTINCT_FILES, n_images)), n_images)
         steps = {
             "bare": lambda: run_bare(backbone, paths),
-            "decode": lambda: run_decode(backbone, paths, count_cores()),
+            "decode": lambda: decode_as_product(backbone, paths),
             "end to end": lambda: run_end_to_end(backbone, paths, 0, Path(scratch)),
         }
         rates = {
@@ -45,6 +43,21 @@ def measure_embedding(name: str, device: str, n_images: int, rounds: int) -> Emb
     share = statistics.median(whole / bare for whole, bare in zip(rates["end to end"], rates["bare"], strict=True))
     medians = {step: statistics.median(values) for step, values in rates.items()}
     return EmbedSpeed(name, medians["bare"], medians["decode"], medians["end to end"], share)
+
+
+def decode_as_product(backbone: Any, paths: list[Path]) -> None:
+    """Files to pixels alone, in the processes or threads that `embed_images` would decode in."""
+    from bench_embed import MAX_PIXELS, run_decode
+
+    from activesel.embedding.processes import decode_in_processes
+    from activesel.embedding.stream import count_cores, plan_processes
+
+    processes = plan_processes(backbone.device.type, len(paths))
+    if processes:
+        for _ in decode_in_processes(backbone, paths, processes, MAX_PIXELS):
+            pass
+    else:
+        run_decode(backbone, paths, count_cores())
 
 
 def open_random(name: str, device: str) -> Any:

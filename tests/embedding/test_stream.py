@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from activesel.embedding import Backbone, embed_images, open_backbone
-from activesel.embedding.decoding import resize
+from activesel.embedding.decoding import resize, resize_all
 from activesel.embedding.forward import ForwardPass, to_half
 from activesel.embedding.registry import Preprocess
 from activesel.errors import DataError, UnreachableError
@@ -136,6 +136,37 @@ def test_resizing_is_pillows(mode: str, shape: tuple[int, int]) -> None:
     ours = resize(rgb, spec).permute(1, 2, 0).numpy()
     assert np.abs(ours.astype(int) - expected).max() <= 12
     assert np.abs(ours.astype(int) - expected).mean() < 1
+
+
+@pytest.mark.parametrize("mode", ["bicubic", "bilinear"])
+def test_resizing_together_is_resizing_each(mode: str) -> None:
+    """Grey ones go four at a time, whose values are those of one, and of three equal channels."""
+    rng = np.random.default_rng(0)
+    shapes = [(50, 31, 1), (64, 48, 1), (50, 31, 1), (20, 400, 3), *[(50, 31, 1)] * 4, (20, 400, 1)]
+    parts = [rng.integers(0, 256, shape, np.uint8) for shape in shapes]
+    spec = Preprocess(64, 48, mean=(0, 0, 0), std=(1, 1, 1), interpolation=mode)  # type: ignore[arg-type]
+    for part, ours in zip(parts, resize_all(parts, spec), strict=True):
+        assert torch.equal(ours, resize(part, spec))
+        wide = resize(np.repeat(part, 3 // part.shape[2], axis=2), spec)
+        assert torch.equal(ours.expand(3, -1, -1), wide)
+    assert resize_all([], spec) == []
+
+
+def test_grey_files_have_the_vectors_of_the_same_files_in_colour(settings: Settings, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    paths, wide = [], []
+    for i in range(6):
+        grey = Image.fromarray(rng.integers(0, 256, (150 + 8 * (i % 2), 180), np.uint8))
+        paths.append(tmp_path / f"{i}.png")
+        wide.append(tmp_path / f"{i}-wide.png")
+        grey.save(paths[-1])
+        grey.convert("RGB").save(wide[-1])
+    backbone = open_backbone(settings(batch_size=4))
+    np.testing.assert_array_equal(embed_all(backbone, paths), embed_all(backbone, wide))
+    mixed = [*paths[:3], *wide[3:]]
+    for n in (0, 2):
+        batches = embed_images(backbone, mixed, decode_processes=n, max_pixels=10**6)
+        np.testing.assert_array_equal(np.concatenate([one.vectors for one in batches]), embed_all(backbone, paths))
 
 
 def test_vectors_of_real_images_match_a_plain_pillow_reference(real_data: Path, settings: Settings) -> None:
