@@ -13,6 +13,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from activesel.catalog import tables as t
+from activesel.catalog.annotations import Annotations
 from activesel.catalog.answers import Batch, BatchCounts, Counts, LabelColumns
 from activesel.catalog.connection import connect, translate_errors
 from activesel.catalog.images import Images, make_column, order_column
@@ -70,6 +71,11 @@ class Catalog:
     def _fetch(self, query: sa.Select[*tuple[Any, ...]]) -> Sequence[Any]:
         with self._transaction() as connection:
             return connection.execute(query).all()
+
+    @property
+    def annotations(self) -> Annotations:
+        """Opinions about images, what is wanted of people, and what counts."""
+        return Annotations(self._transaction)
 
     # Images and their files
 

@@ -57,8 +57,8 @@ def _bring_schema_up(connection: sa.Connection, path: Path) -> None:
         raise DataError("the catalog was written by a newer activesel", where=str(path),
                         found=f"schema version {version}", expected=f"at most {tables.SCHEMA_VERSION}",
                         hint="upgrade activesel")  # fmt: skip
-    if version is None:  # new, or killed while it was being made
-        tables.metadata.create_all(connection)
+    if version is None or version < tables.SCHEMA_VERSION:  # new, killed while it was being made, or older
+        tables.metadata.create_all(connection)  # since version 1 only tables were added
         connection.execute(sa.insert(tables.schema_version), {"version": tables.SCHEMA_VERSION})
 
 

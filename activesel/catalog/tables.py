@@ -5,9 +5,22 @@ One image (its content) has many files (its names); a file is in ``files`` or in
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -66,6 +79,51 @@ labels = Table(
     Column("name", Text, nullable=False),
     Column("source", Text, nullable=False),
     UniqueConstraint("image_id", "source"),
+)
+
+# Opinions as they came (activesel.annotations); the labels above are what counts of them.
+opinions = Table(
+    "annotations",
+    metadata,
+    Column("annotation_id", Integer, primary_key=True),
+    Column("key", String(32), nullable=False, unique=True),
+    Column("image_id", ForeignKey(images.c.image_id), nullable=False, index=True),
+    Column("annotator", Text, nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("name", Text),
+    Column("shapes", Text, nullable=False),  # a JSON list
+    Column("skipped", Text, nullable=False),
+    Column("created", String(64), nullable=False),
+    Column("lead_time_s", Float),
+    Column("score", Float),
+    Column("guideline", Text, nullable=False),
+    Column("prelabel", String(16), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("external_id", Text, nullable=False),
+)
+
+resolutions = Table(
+    "resolutions",
+    metadata,
+    Column("image_id", ForeignKey(images.c.image_id), primary_key=True),
+    Column("name", Text),
+    Column("state", String(16), nullable=False),
+    Column("confidence", Float),
+    Column("decided_by", Text, nullable=False),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("task_id", Integer, primary_key=True),
+    Column("batch_id", String(128), nullable=False),
+    Column("image_id", ForeignKey(images.c.image_id), nullable=False),
+    Column("route", String(16), nullable=False),
+    Column("n_wanted", Integer, nullable=False),
+    Column("overlap", Boolean, nullable=False),
+    Column("gold", Boolean, nullable=False),
+    Column("prelabel", String(16), nullable=False),
+    UniqueConstraint("batch_id", "image_id"),
 )
 
 batches = Table(

@@ -1,0 +1,117 @@
+"""Opinions as they came, what is wanted of people, and what counts at present."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from activesel.annotations import Annotation, LabelState, Resolution, Role, Task, shapes_from_json, shapes_to_json
+from activesel.catalog import tables as t
+from activesel.catalog.writing import insert, select_in
+
+RESOLVED = "resolved"  # the source under which what counts lies among the labels, where selection and training look
+_FIELDS = ("image_id", "annotator", "name", "skipped", "created", "lead_time_s", "score", "guideline", "prelabel",
+           "source", "external_id")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Added:
+    """What one import brought. n_changed: opinions known by their id in the tool that read otherwise before."""
+
+    n_new: int
+    n_changed: int
+    n_known: int
+
+
+class Annotations:
+    """Reached as ``catalog.annotations``; every method that writes is one transaction."""
+
+    def __init__(self, transaction: Callable[[], AbstractContextManager[sa.Connection]]) -> None:
+        self._transaction = transaction
+
+    def add(self, annotations: Sequence[Annotation]) -> Added:
+        """Record opinions about known images, all or none; what is known already changes nothing."""
+        by_key = {one.key: one for one in annotations}
+        with self._transaction() as connection:
+            known = self._read(connection, t.opinions.c.key, by_key)
+            changed = [key for key, one in known.items() if by_key[key] != one]
+            keys = [{"a_key": key} for key in changed]
+            if keys:
+                connection.execute(sa.delete(t.opinions).where(t.opinions.c.key == sa.bindparam("a_key")), keys)
+            fresh = [key for key in by_key if key not in known]
+            insert(connection, t.opinions, [_to_row(key, by_key[key]) for key in [*fresh, *changed]])
+        return Added(len(fresh), len(changed), len(known) - len(changed))
+
+    def read(self, image_ids: Iterable[str] | None = None) -> list[Annotation]:
+        """Return every opinion, or those about these images, in the order in which they were recorded."""
+        with self._transaction() as connection:
+            found = self._read(connection, t.opinions.c.image_id, image_ids)
+        return list(found.values())
+
+    def _read(
+        self, connection: sa.Connection, column: sa.Column[Any], values: Iterable[str] | None
+    ) -> dict[str, Annotation]:
+        query: sa.Select[Any] = sa.select(t.opinions)
+        found = select_in(connection, query, column, values) if values is not None else iter(connection.execute(query))
+        return {row.key: _from_row(row) for row in sorted(found, key=lambda row: row.annotation_id)}
+
+    def resolve(self, resolutions: Sequence[Resolution]) -> None:
+        """Record what counts for these images from now on, and let selection and training see it.
+
+        A name that counts is the newest of the image's labels; one that is rejected, or none, is no label.
+        """
+        by_image = {one.image_id: one for one in resolutions}
+        keys = [{"an_id": image_id} for image_id in by_image]
+        rows = [{"image_id": one.image_id, "name": one.name, "state": one.state.value, "confidence": one.confidence,
+                 "decided_by": one.by} for one in by_image.values()]  # fmt: skip
+        counting = [one for one in by_image.values() if one.name is not None and one.state is not LabelState.rejected]
+        with self._transaction() as connection:
+            if keys:
+                for table, more in ((t.resolutions, sa.true()), (t.labels, t.labels.c.source == RESOLVED)):
+                    same = table.c.image_id == sa.bindparam("an_id")
+                    connection.execute(sa.delete(table).where(same & more), keys)
+            insert(connection, t.resolutions, rows)
+            insert(
+                connection,
+                t.labels,
+                [{"image_id": one.image_id, "name": one.name, "source": RESOLVED} for one in counting],
+            )
+
+    def resolutions(self) -> dict[str, Resolution]:
+        """Return what counts, by image id, ascending."""
+        columns = t.resolutions.c
+        with self._transaction() as connection:
+            rows = connection.execute(sa.select(t.resolutions).order_by(columns.image_id)).all()
+        return {row.image_id: Resolution(row.image_id, row.name, LabelState(row.state), row.confidence, row.decided_by)
+                for row in rows}  # fmt: skip
+
+    def assign(self, batch_id: str, tasks: Sequence[Task]) -> None:
+        """Record what is wanted about a batch's images, instead of what was wanted before."""
+        assert all(task.batch_id == batch_id for task in tasks), "tasks of another batch"
+        rows = [{"batch_id": batch_id, "image_id": task.image_id, "route": task.route, "n_wanted": task.n_wanted,
+                 "overlap": task.overlap, "gold": task.gold, "prelabel": task.prelabel} for task in tasks]  # fmt: skip
+        with self._transaction() as connection:
+            connection.execute(sa.delete(t.tasks).where(t.tasks.c.batch_id == batch_id))
+            insert(connection, t.tasks, rows)
+
+    def tasks(self, batch_id: str | None = None) -> list[Task]:
+        """Return what is wanted of one batch, or of all, in the order in which it was recorded."""
+        query = sa.select(t.tasks).order_by(t.tasks.c.task_id)
+        with self._transaction() as connection:
+            rows = connection.execute(query if batch_id is None else query.where(t.tasks.c.batch_id == batch_id)).all()
+        return [Task(row.batch_id, row.image_id, row.route, row.n_wanted, row.overlap, row.gold, row.prelabel)
+                for row in rows]  # fmt: skip
+
+
+def _to_row(key: str, one: Annotation) -> dict[str, Any]:
+    fields = {name: getattr(one, name) for name in _FIELDS}
+    return {"key": key, "role": one.role.value, "shapes": shapes_to_json(one.shapes), **fields}
+
+
+def _from_row(row: Any) -> Annotation:
+    fields = {name: getattr(row, name) for name in _FIELDS}
+    return Annotation(role=Role(row.role), shapes=shapes_from_json(row.shapes), **fields)

@@ -1,0 +1,112 @@
+"""Opinions: their key, their shapes as text, and what the catalog keeps of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from activesel.annotations import (
+    Annotation,
+    Box,
+    LabelState,
+    Mask,
+    Polygon,
+    Resolution,
+    Role,
+    Task,
+    shapes_from_json,
+    shapes_to_json,
+)
+from activesel.catalog import Catalog
+from activesel.catalog.annotations import Added
+from activesel.catalog.writing import FileStamp
+from activesel.records import ImageRow, Label
+
+SHAPES = (
+    Box("crack", 1.5, 2, 30, 40.25, 0.5),
+    Polygon("pit", ((0, 0), (4.5, 0), (4, 3))),
+    Mask("pit", 2, 3, 4, 1, (1, 2, 1)),
+)
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    found = Catalog.open(tmp_path / "catalog.db")
+    rows = [ImageRow(f"{i:032x}", f"/images/{i}.png", 64, 48, "PNG") for i in range(4)]
+    found.add_images([(row, FileStamp(1, 1)) for row in rows], "images")
+    return found
+
+
+def opinion(i: int = 0, annotator: str = "ann", name: str | None = "crack", **more: object) -> Annotation:
+    return Annotation(f"{i:032x}", annotator, name=name, **more)  # type: ignore[arg-type]
+
+
+def test_shapes_survive_as_text() -> None:
+    assert shapes_from_json(shapes_to_json(SHAPES)) == SHAPES
+    assert shapes_from_json(shapes_to_json(())) == ()
+
+
+def test_key_is_the_tools_id_else_what_was_said() -> None:
+    with_id = opinion(source="tool", external_id="17")
+    assert with_id.key == replace(with_id, name="pit", lead_time_s=3.0).key
+    assert with_id.key != replace(with_id, external_id="18").key
+    assert opinion().key == opinion(lead_time_s=3.0, source="elsewhere").key
+    assert opinion().key != opinion(shapes=SHAPES).key
+    assert len({opinion().key, opinion(1).key, opinion(annotator="bob").key, opinion(name=None).key}) == 4
+
+
+def test_opinions_are_kept_as_given_and_once(catalog: Catalog) -> None:
+    given = [opinion(), opinion(1, "bob", None, shapes=SHAPES, role=Role.expert, lead_time_s=2.5, created="2026-01-01"),
+             opinion(2, skipped="too dark", name=None, source="tool", external_id="3")]  # fmt: skip
+    assert catalog.annotations.add(given) == Added(3, 0, 0)
+    assert catalog.annotations.add(given) == Added(0, 0, 3)
+    assert catalog.annotations.read() == given
+    assert catalog.annotations.read([given[1].image_id]) == [given[1]]
+    mended = replace(given[2], name="pit", skipped="")
+    assert catalog.annotations.add([mended]) == Added(0, 1, 0)
+    assert catalog.annotations.read([mended.image_id]) == [mended]
+
+
+def test_an_opinion_about_an_unknown_image_leaves_nothing(catalog: Catalog) -> None:
+    with pytest.raises(sa.exc.IntegrityError):
+        catalog.annotations.add([opinion(), opinion(99)])
+    assert catalog.annotations.read() == []
+
+
+def test_what_counts_is_the_newest_label_and_can_be_taken_back(catalog: Catalog) -> None:
+    ids = [f"{i:032x}" for i in range(3)]
+    catalog.add_labels([Label(ids[0], "good", "labels.csv")])
+    resolved = [Resolution(ids[0], "crack", LabelState.agreed, 0.97, "consensus"),
+                Resolution(ids[1], None, LabelState.raw), Resolution(ids[2], "pit", LabelState.rejected)]  # fmt: skip
+    catalog.annotations.resolve(resolved)
+    assert list(catalog.annotations.resolutions().values()) == resolved
+    assert {i: one.name for i, one in catalog.labels().items()} == {ids[0]: "crack"}
+    catalog.annotations.resolve([Resolution(ids[0], None, LabelState.raw)])
+    assert {i: one.name for i, one in catalog.labels().items()} == {ids[0]: "good"}
+
+
+def test_tasks_of_a_batch_are_replaced_whole(catalog: Catalog) -> None:
+    first = [Task("0001", f"{i:032x}", "crowd", 1 + i, i > 1, i == 0, "shown") for i in range(3)]
+    catalog.annotations.assign("0001", first)
+    catalog.annotations.assign("0002", [Task("0002", f"{0:032x}")])
+    catalog.annotations.assign("0001", first[:2])
+    assert catalog.annotations.tasks("0001") == first[:2]
+    assert len(catalog.annotations.tasks()) == 3
+
+
+def test_a_catalog_of_version_1_is_brought_along(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    Catalog.open(path).close()
+    engine = sa.create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        for table in ("annotations", "resolutions", "tasks"):
+            connection.execute(sa.text(f"DROP TABLE {table}"))
+        connection.execute(sa.text("UPDATE schema_version SET version = 1"))
+    engine.dispose()
+    with Catalog.open(path) as catalog:
+        assert catalog.annotations.read() == []
+    with Catalog.open(path) as catalog:
+        assert catalog.counts().n_images == 0
