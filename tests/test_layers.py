@@ -23,6 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "coverage",
         "proof",
         "promotion",
+        "settling",
         "augment",
     ),
     ("strategies", "reasons", "gaps"),

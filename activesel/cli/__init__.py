@@ -14,6 +14,7 @@ import typer
 from activesel import __version__
 from activesel.cli import (
     bench,
+    bring_in,
     config,
     doctor,
     embed,
@@ -62,6 +63,7 @@ app.command("gaps")(gaps.gaps)
 app.command("status")(status.status)
 app.command("report")(report.report)
 app.command("export")(export.export)
+app.command("import")(bring_in.bring_in)
 app.command("bench")(bench.bench)
 app.command("strategies")(strategies.strategies)
 app.add_typer(synth.app, name="synth")
