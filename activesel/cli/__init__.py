@@ -21,6 +21,7 @@ from activesel.cli import (
     gaps,
     ingest,
     init,
+    qc,
     report,
     select,
     status,
@@ -59,6 +60,7 @@ app.command("ingest")(ingest.ingest)
 app.command("embed")(embed.embed)
 app.command("select")(select.select)
 app.command("gaps")(gaps.gaps)
+app.command("qc")(qc.qc)
 app.command("status")(status.status)
 app.command("report")(report.report)
 app.command("export")(export.export)
