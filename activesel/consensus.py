@@ -54,49 +54,56 @@ def vote_majority(votes: IntArray) -> npt.NDArray[np.int64]:
 
 
 def reach_consensus(
-    opinions: Opinions, *, known: IntArray | None = None, accuracy: float = 0.9, weight: float = 4.0
-) -> Consensus:
+    opinions: Opinions, *, known: IntArray | None = None, prior: FloatArray | None = None, accuracy: float = 0.9,
+    weight: float = 4.0,
+) -> Consensus:  # fmt: skip
     """Weigh raters by how reliable they prove to be on each class (Dawid & Skene 1979), by expectation maximisation.
 
     known: (n,) true class of images whose answer is known, -1 elsewhere; they teach what raters are worth.
+    prior: (n, c) what is believed of each image before anybody spoke, such as a calibrated model's probabilities; None =
+    the prevalence of the classes, which is learned.
     accuracy, weight: a rater nobody has seen is taken to be right so often, as if seen on ``weight`` images of each
     class: without such a prior a rare class makes a few opinions look infallible. Starts from the votes, so there is
     nothing random in it. Time O(rounds m c).
     """
     c = opinions.n_classes
-    prior = np.full((c, c), weight * (1 - accuracy) / max(1, c - 1))
-    np.fill_diagonal(prior, weight * accuracy)
+    pseudo = np.full((c, c), weight * (1 - accuracy) / max(1, c - 1))
+    np.fill_diagonal(pseudo, weight * accuracy)
     votes = count_votes(opinions)
-    posterior = (votes + 0.5 / c) / (votes.sum(axis=1, keepdims=True) + 0.5)
+    start = np.full((1, c), 1 / c) if prior is None else prior
+    posterior = (votes + 0.5 * start) / (votes.sum(axis=1, keepdims=True) + 0.5)
     fixed = None if known is None else np.flatnonzero(known >= 0)
     posterior = _fix(posterior, known, fixed)
     n_rounds, moved = 0, True
     while moved and n_rounds < MOST_ROUNDS:
         n_rounds += 1
-        confusion, prevalence = _maximise(opinions, posterior, prior)
-        before, posterior = posterior, _fix(_expect(opinions, confusion, prevalence), known, fixed)
+        confusion, prevalence = _maximise(opinions, posterior, pseudo)
+        before, posterior = (
+            posterior,
+            _fix(_expect(opinions, confusion, prevalence if prior is None else prior), known, fixed),
+        )
         moved = bool(np.abs(posterior - before).max(initial=0.0) >= SAME)
     return Consensus(posterior, confusion, prevalence, n_rounds)
 
 
 def _maximise(
-    opinions: Opinions, posterior: FloatArray, prior: FloatArray
+    opinions: Opinions, posterior: FloatArray, pseudo: FloatArray
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return confusion (r, c, c) and prevalence (c,), each the mean under its Dirichlet prior."""
     r, c = opinions.n_raters, opinions.n_classes
     said = np.asarray(opinions.raters, np.int64) * c + opinions.classes
     counts = np.stack([np.bincount(said, weights=posterior[opinions.images, k], minlength=r * c) for k in range(c)])
-    confusion = counts.reshape(c, r, c).transpose(1, 0, 2) + prior
+    confusion = counts.reshape(c, r, c).transpose(1, 0, 2) + pseudo
     seen = posterior.sum(axis=0) + 0.5
     return confusion / confusion.sum(axis=2, keepdims=True), seen / seen.sum()
 
 
-def _expect(opinions: Opinions, confusion: FloatArray, prevalence: FloatArray) -> npt.NDArray[np.float64]:
+def _expect(opinions: Opinions, confusion: FloatArray, before: FloatArray) -> npt.NDArray[np.float64]:
     logs = np.log(np.maximum(confusion, 1e-300))
     score = np.stack([
         np.bincount(opinions.images, weights=logs[opinions.raters, k, opinions.classes], minlength=opinions.n_images)
         for k in range(opinions.n_classes)
-    ], axis=1) + np.log(prevalence)  # fmt: skip
+    ], axis=1) + np.log(np.maximum(before, 1e-300))  # fmt: skip
     likely = np.exp(score - score.max(axis=1, keepdims=True))
     return np.asarray(likely / likely.sum(axis=1, keepdims=True))
 

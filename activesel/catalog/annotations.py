@@ -15,7 +15,7 @@ from activesel.catalog.writing import insert, select_in
 
 RESOLVED = "resolved"  # the source under which what counts lies among the labels, where selection and training look
 _FIELDS = ("image_id", "annotator", "name", "skipped", "created", "lead_time_s", "score", "guideline", "prelabel",
-           "source", "external_id")  # fmt: skip
+           "source", "external_id", "note")  # fmt: skip
 
 
 @dataclass(frozen=True)

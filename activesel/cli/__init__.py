@@ -13,6 +13,8 @@ import typer
 
 from activesel import __version__
 from activesel.cli import (
+    adjudicate,
+    assign,
     bench,
     config,
     doctor,
@@ -60,12 +62,14 @@ app.command("ingest")(ingest.ingest)
 app.command("embed")(embed.embed)
 app.command("select")(select.select)
 app.command("gaps")(gaps.gaps)
+app.command("assign")(assign.assign)
 app.command("qc")(qc.qc)
 app.command("status")(status.status)
 app.command("report")(report.report)
 app.command("export")(export.export)
 app.command("bench")(bench.bench)
 app.command("strategies")(strategies.strategies)
+app.add_typer(adjudicate.app, name="adjudicate")
 app.add_typer(synth.app, name="synth")
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)

@@ -56,3 +56,25 @@ def test_dry_run_writes_nothing(cli: Cli, workspace: Path) -> None:
     assert not (workspace / ".activesel" / "quality").exists()
     with Catalog.open(workspace / ".activesel" / "catalog.sqlite") as catalog:
         assert catalog.annotations.resolutions() == {}
+
+
+def test_the_way_through(cli: Cli, workspace: Path) -> None:
+    """Assign, label, list, decide, and what was decided is out of the list."""
+    drawn = cli("assign", "-w", workspace, "--overlap", "0.4", "--json").json
+    assert (drawn["overlap"], drawn["opinions"], drawn["changed"]) == (2, 7, True)
+    assert "nothing changed" in cli("assign", "-w", workspace, "--overlap", "0.4").err
+    label(workspace, ann="plain", bob="dot")
+    assert cli("assign", "-w", workspace, "--overlap", "0.8").code == 4
+    waiting = cli("adjudicate", "list", "-w", workspace, "--json").json
+    first = waiting["queue"][0]
+    assert first["code"] == "disagree"
+    done = cli("adjudicate", "set", first["image_id"], "--class", "dot", "--expert", "eve", "-w", workspace)
+    assert done.code == 0
+    left = cli("adjudicate", "list", "-w", workspace, "--json").json
+    assert left["images"] == waiting["images"] - 1
+    assert "disagree" in cli("adjudicate", "list", "-w", workspace, "--limit", "1").out
+
+
+def test_one_verdict_is_needed(cli: Cli, workspace: Path) -> None:
+    assert cli("adjudicate", "set", "x", "--expert", "eve", "-w", workspace).code == 2
+    assert "no such image" in cli("adjudicate", "set", "x", "--expert", "e", "--reject", "-w", workspace).complaint
