@@ -60,8 +60,8 @@ def reach_consensus(
     """Weigh raters by how reliable they prove to be on each class (Dawid & Skene 1979), by expectation maximisation.
 
     known: (n,) true class of images whose answer is known, -1 elsewhere; they teach what raters are worth.
-    prior: (n, c) what is believed of each image before anybody spoke, such as a calibrated model's probabilities; None =
-    the prevalence of the classes, which is learned.
+    prior: (n, c) what is believed of each image before anybody speaks, by a calibrated model say; None = the prevalence
+    of the classes, which is learned.
     accuracy, weight: a rater nobody has seen is taken to be right so often, as if seen on ``weight`` images of each
     class: without such a prior a rare class makes a few opinions look infallible. Starts from the votes, so there is
     nothing random in it. Time O(rounds m c).
@@ -78,10 +78,8 @@ def reach_consensus(
     while moved and n_rounds < MOST_ROUNDS:
         n_rounds += 1
         confusion, prevalence = _maximise(opinions, posterior, pseudo)
-        before, posterior = (
-            posterior,
-            _fix(_expect(opinions, confusion, prevalence if prior is None else prior), known, fixed),
-        )
+        before, expected = posterior, _expect(opinions, confusion, prevalence if prior is None else prior)
+        posterior = _fix(expected, known, fixed)
         moved = bool(np.abs(posterior - before).max(initial=0.0) >= SAME)
     return Consensus(posterior, confusion, prevalence, n_rounds)
 
