@@ -13,6 +13,8 @@ import typer
 
 from activesel import __version__
 from activesel.cli import (
+    adjudicate,
+    assign,
     bench,
     bring_in,
     config,
@@ -22,6 +24,7 @@ from activesel.cli import (
     gaps,
     ingest,
     init,
+    qc,
     report,
     select,
     status,
@@ -60,12 +63,15 @@ app.command("ingest")(ingest.ingest)
 app.command("embed")(embed.embed)
 app.command("select")(select.select)
 app.command("gaps")(gaps.gaps)
+app.command("assign")(assign.assign)
+app.command("qc")(qc.qc)
 app.command("status")(status.status)
 app.command("report")(report.report)
 app.command("export")(export.export)
 app.command("import")(bring_in.bring_in)
 app.command("bench")(bench.bench)
 app.command("strategies")(strategies.strategies)
+app.add_typer(adjudicate.app, name="adjudicate")
 app.add_typer(synth.app, name="synth")
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
