@@ -22,6 +22,7 @@ from activesel.cli import (
     ingest,
     init,
     report,
+    review,
     select,
     status,
     strategies,
@@ -62,6 +63,7 @@ app.command("gaps")(gaps.gaps)
 app.command("status")(status.status)
 app.command("report")(report.report)
 app.command("export")(export.export)
+app.command("review")(review.review)
 app.command("bench")(bench.bench)
 app.command("strategies")(strategies.strategies)
 app.add_typer(synth.app, name="synth")
