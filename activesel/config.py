@@ -87,6 +87,12 @@ class ReportConfig(_Section):
     map_points: int = Field(ge=10, le=100_000)
 
 
+class ReviewConfig(_Section):
+    classes: list[str]
+    guideline: str = Field(max_length=64)
+    image_px: int = Field(ge=256, le=16384)
+
+
 class Config(_Section):
     schema_version: Literal[1]
     seed: int = Field(ge=0, lt=2**63)
@@ -98,6 +104,7 @@ class Config(_Section):
     stopping: StoppingConfig
     quality: QualityConfig
     report: ReportConfig
+    review: ReviewConfig
 
 
 def default_path() -> Path:

@@ -34,7 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("catalog", "sources", "labels", "embedding", "index", "training", "predictions"),
     ("report",),
     ("pipelines",),
-    ("benchmark",),
+    ("benchmark", "web"),
     ("cli",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -26,6 +26,7 @@ from activesel.cli import (
     init,
     qc,
     report,
+    review,
     select,
     status,
     strategies,
@@ -69,6 +70,7 @@ app.command("status")(status.status)
 app.command("report")(report.report)
 app.command("export")(export.export)
 app.command("import")(bring_in.bring_in)
+app.command("review")(review.review)
 app.command("bench")(bench.bench)
 app.command("strategies")(strategies.strategies)
 app.add_typer(adjudicate.app, name="adjudicate")
