@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from activesel.annotations import Annotation, Box, Mask, Polygon, Role, Shape
+from activesel.annotations import Annotation, Box, Polygon, Role, Shape
 from activesel.errors import DataError
 from activesel.labels.label_studio_brush import mask_of_rle, rle_of_mask
 
@@ -71,7 +71,8 @@ def check_prediction(annotation: Annotation, size: tuple[int, int], names: Seque
         x0, y0, x1, y1 = _bounds(shape)
         if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
             raise DataError("a predicted shape does not lie in the image", where=where,
-                            found=f"({x0:g}, {y0:g}) to ({x1:g}, {y1:g})", expected=f"within {width} x {height} px")  # fmt: skip
+                            found=f"({x0:g}, {y0:g}) to ({x1:g}, {y1:g})",
+                            expected=f"within {width} x {height} px")  # fmt: skip
 
 
 def annotation_from(
@@ -203,7 +204,7 @@ def _check_size(item: Mapping[str, Any], size: tuple[int, int], at: str) -> None
                         expected="0, as it is stored")  # fmt: skip
     if None not in given and given != size:
         raise DataError("drawn on an image of another size", where=at, found=f"{given[0]} x {given[1]} px",
-                        expected=f"{size[0]} x {size[1]} px", hint="a file's EXIF may turn it: ingest it upright")  # fmt: skip
+                        expected=f"{size[0]} x {size[1]} px", hint="its EXIF may turn it there")  # fmt: skip
 
 
 def _texts(value: Mapping[str, Any], key: str, at: str) -> list[str]:
