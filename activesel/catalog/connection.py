@@ -73,7 +73,8 @@ def _read_version(connection: sa.Connection, place: CatalogPlace) -> int | None:
     namespace = place.namespace if isinstance(place, CatalogServer) else None
     if not sa.inspect(connection).has_table(tables.schema_version.name, schema=namespace):
         return None
-    return connection.scalar(sa.select(sa.func.max(tables.schema_version.c.version)))
+    version: int | None = connection.scalar(sa.select(sa.func.max(tables.schema_version.c.version)))
+    return version
 
 
 @contextlib.contextmanager
