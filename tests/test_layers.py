@@ -27,7 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("strategies", "reasons", "gaps"),
     ("workspace", "images"),
-    ("catalog", "sources", "labels", "embedding", "index", "training", "predictions"),
+    ("catalog", "sources", "labels", "embedding", "index", "training", "predictions", "tools"),
     ("report",),
     ("pipelines",),
     ("benchmark",),

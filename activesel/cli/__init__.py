@@ -21,6 +21,7 @@ from activesel.cli import (
     gaps,
     ingest,
     init,
+    label_studio,
     report,
     select,
     status,
@@ -62,6 +63,7 @@ app.command("gaps")(gaps.gaps)
 app.command("status")(status.status)
 app.command("report")(report.report)
 app.command("export")(export.export)
+app.add_typer(label_studio.app, name="label-studio")
 app.command("bench")(bench.bench)
 app.command("strategies")(strategies.strategies)
 app.add_typer(synth.app, name="synth")
