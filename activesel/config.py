@@ -8,13 +8,22 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer
 
-from activesel.errors import ConfigError
+from activesel.errors import ConfigError, hide_passwords
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CatalogConfig(_Section):
+    url: str | None = Field(min_length=1, repr=False)
+    namespace: str | None = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")
+
+    @field_serializer("url")
+    def _hide_password(self, url: str | None) -> str | None:
+        return url and hide_passwords(url)
 
 
 class IngestConfig(_Section):
@@ -96,6 +105,7 @@ class ReviewConfig(_Section):
 class Config(_Section):
     schema_version: Literal[1]
     seed: int = Field(ge=0, lt=2**63)
+    catalog: CatalogConfig
     ingest: IngestConfig
     embedding: EmbeddingConfig
     duplicates: DuplicatesConfig

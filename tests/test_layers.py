@@ -31,7 +31,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("strategies", "reasons", "gaps", "qualitygate", "overlap", "adjudication"),
     ("workspace", "images"),
-    ("catalog", "sources", "labels", "embedding", "index", "training", "predictions"),
+    ("catalog", "sources", "labels", "embedding", "index", "training", "predictions", "tools"),
     ("report",),
     ("pipelines",),
     ("benchmark", "web"),

@@ -25,6 +25,7 @@ from activesel.cli import (
     ingest,
     init,
     qc,
+    label_studio,
     report,
     review,
     select,
@@ -71,6 +72,7 @@ app.command("report")(report.report)
 app.command("export")(export.export)
 app.command("import")(bring_in.bring_in)
 app.command("review")(review.review)
+app.add_typer(label_studio.app, name="label-studio")
 app.command("bench")(bench.bench)
 app.command("strategies")(strategies.strategies)
 app.add_typer(adjudicate.app, name="adjudicate")
