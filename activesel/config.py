@@ -66,6 +66,14 @@ class StoppingConfig(_Section):
     least_gain: float = Field(gt=0, le=1)
 
 
+class DatasetConfig(_Section):
+    validation: float = Field(ge=0, lt=0.5)
+    test: float = Field(ge=0, lt=0.5)
+    group_column: str | None
+    licence: str | None
+    third_party: list[str]
+
+
 class ReportConfig(_Section):
     thumbnail_px: int = Field(ge=16, le=1024)
     map_points: int = Field(ge=10, le=100_000)
@@ -80,6 +88,7 @@ class Config(_Section):
     selection: SelectionConfig
     scores: ScoresConfig
     stopping: StoppingConfig
+    dataset: DatasetConfig
     report: ReportConfig
 
 

@@ -15,6 +15,7 @@ from activesel import __version__
 from activesel.cli import (
     bench,
     config,
+    dataset,
     doctor,
     embed,
     export,
@@ -65,6 +66,7 @@ app.command("export")(export.export)
 app.command("bench")(bench.bench)
 app.command("strategies")(strategies.strategies)
 app.add_typer(synth.app, name="synth")
+app.add_typer(dataset.app, name="dataset")
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
 
