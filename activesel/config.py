@@ -66,6 +66,12 @@ class StoppingConfig(_Section):
     least_gain: float = Field(gt=0, le=1)
 
 
+class PrelabelConfig(_Section):
+    accept_precision: float = Field(gt=0.5, lt=1)
+    accept_escapes: float = Field(gt=0, lt=1)
+    confidence: float = Field(gt=0.5, lt=1)
+
+
 class DatasetConfig(_Section):
     validation: float = Field(ge=0, lt=0.5)
     test: float = Field(ge=0, lt=0.5)
@@ -88,6 +94,7 @@ class Config(_Section):
     selection: SelectionConfig
     scores: ScoresConfig
     stopping: StoppingConfig
+    prelabel: PrelabelConfig
     dataset: DatasetConfig
     report: ReportConfig
 

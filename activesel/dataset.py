@@ -241,5 +241,8 @@ def compare(before: Sequence[Entry], after: Sequence[Entry]) -> Difference:
     splits = {i: (old[i].split, new[i].split) for i in both}
     leaked = [i for i, (was, now) in splits.items() if was == "train" != now]
     return Difference(tuple(sorted(new.keys() - old.keys())), tuple(sorted(old.keys() - new.keys())),
-                      *({i: pair for i, pair in some.items() if pair[0] != pair[1]}
-                        for some in (labels, states, splits)), tuple(leaked))  # fmt: skip
+                      _changed(labels), _changed(states), _changed(splits), tuple(leaked))  # fmt: skip
+
+
+def _changed(pairs: Mapping[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
+    return {image_id: pair for image_id, pair in pairs.items() if pair[0] != pair[1]}

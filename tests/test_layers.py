@@ -26,6 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "augment",
         "splits",
     ),
+    ("calibration", "anchoring"),
     ("dataset",),
     ("strategies", "reasons", "gaps"),
     ("workspace", "images"),

@@ -22,6 +22,7 @@ from activesel.cli import (
     gaps,
     ingest,
     init,
+    prelabel,
     report,
     select,
     status,
@@ -63,6 +64,7 @@ app.command("gaps")(gaps.gaps)
 app.command("status")(status.status)
 app.command("report")(report.report)
 app.command("export")(export.export)
+app.command("prelabel")(prelabel.prelabel)
 app.command("bench")(bench.bench)
 app.command("strategies")(strategies.strategies)
 app.add_typer(synth.app, name="synth")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from activesel.dataset import SCHEMA_VERSION, Dataset, Entry, from_lines, version_of
 from activesel.errors import DataError, UnreachableError
@@ -65,7 +66,7 @@ def publish(workspace: Workspace, parts: Parts, write_card: Callable[[Path], Non
         write_atomic(draft / IMAGES, parts.lines)
         write_atomic(draft / SHAPES, parts.shapes)
         write_atomic(draft / TABLE, _as_csv(parts.dataset.entries).encode("utf8", "backslashreplace"))
-        write_atomic(draft / LEFT_OUT, write_csv([["image_id", "reason"], *map(list, parts.left_out.items())]))
+        write_atomic(draft / LEFT_OUT, _left_out(parts))
         write_json(draft / MADE, {"made": datetime.now(UTC).isoformat(timespec="microseconds")})
         write_card(draft)
         draft.rename(folder)
@@ -82,6 +83,11 @@ def _as_csv(entries: tuple[Entry, ...]) -> str:
         known = {"split": one.split, "group": one.group}
         rows.append([known[name] if name in known else getattr(one.example, name) for name in _COLUMNS])
     return write_csv(rows)
+
+
+def _left_out(parts: Parts) -> str:
+    rows: list[list[object]] = [["image_id", "reason"]]
+    return write_csv(rows + [[image_id, why] for image_id, why in parts.left_out.items()])
 
 
 def list_datasets(workspace: Workspace) -> list[Listed]:
@@ -153,7 +159,7 @@ def _read_text(path: Path) -> str:
                         hint="delete its folder and run `activesel dataset build` again") from None  # fmt: skip
 
 
-def _read_json(path: Path) -> dict[str, object]:
+def _read_json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(_read_text(path))
     except ValueError:

@@ -71,7 +71,8 @@ def read_real(workspace: Workspace) -> Found:
     for one in opinions:
         of_image.setdefault(one.image_id, []).append(one)
     third = set(workspace.config.dataset.third_party)
-    examples, left_out, shaped = [], {}, {}
+    examples, left_out = [], {}
+    shaped: dict[str, Annotation] = {}
     for row in rows:
         said, resolution = of_image.get(row.image_id, []), resolutions.get(row.image_id)
         example = _example(row, labels.get(row.image_id), resolution, said, third)
