@@ -89,6 +89,18 @@ class QualityConfig(_Section):
     posterior: float = Field(ge=0, le=1)
     model: float = Field(gt=0, le=1)
     audit: float = Field(ge=0, le=1)
+class PrelabelConfig(_Section):
+    accept_precision: float = Field(gt=0.5, lt=1)
+    accept_escapes: float = Field(gt=0, lt=1)
+    confidence: float = Field(gt=0.5, lt=1)
+
+
+class DatasetConfig(_Section):
+    validation: float = Field(ge=0, lt=0.5)
+    test: float = Field(ge=0, lt=0.5)
+    group_column: str | None
+    licence: str | None
+    third_party: list[str]
 
 
 class ReportConfig(_Section):
@@ -113,6 +125,8 @@ class Config(_Section):
     scores: ScoresConfig
     stopping: StoppingConfig
     quality: QualityConfig
+    prelabel: PrelabelConfig
+    dataset: DatasetConfig
     report: ReportConfig
     review: ReviewConfig
 
