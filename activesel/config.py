@@ -89,6 +89,8 @@ class QualityConfig(_Section):
     posterior: float = Field(ge=0, le=1)
     model: float = Field(gt=0, le=1)
     audit: float = Field(ge=0, le=1)
+
+
 class PrelabelConfig(_Section):
     accept_precision: float = Field(gt=0.5, lt=1)
     accept_escapes: float = Field(gt=0, lt=1)

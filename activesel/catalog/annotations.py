@@ -67,7 +67,7 @@ class Annotations:
         A name that counts is the newest of the image's labels; one that is rejected, or none, is no label. keep: states
         in which an image stays as it is, whoever brought it there meanwhile.
         """
-        with self._transaction() as connection:
+        with self._writing() as connection:
             columns = (t.resolutions.c.image_id, t.resolutions.c.state)
             kept = ({row.image_id for row in select_in(connection, sa.select(*columns), columns[0],
                                                        [one.image_id for one in resolutions]) if row.state in keep}
@@ -86,17 +86,6 @@ class Annotations:
         insert(connection, t.resolutions, rows)
         labels = [{"image_id": one.image_id, "name": one.name, "source": RESOLVED} for one in counting]
         insert(connection, t.labels, labels)
-        with self._writing() as connection:
-            if keys:
-                for table, more in ((t.resolutions, sa.true()), (t.labels, t.labels.c.source == RESOLVED)):
-                    same = table.c.image_id == sa.bindparam("an_id")
-                    connection.execute(sa.delete(table).where(same & more), keys)
-            insert(connection, t.resolutions, rows)
-            insert(
-                connection,
-                t.labels,
-                [{"image_id": one.image_id, "name": one.name, "source": RESOLVED} for one in counting],
-            )
 
     def resolutions(self) -> dict[str, Resolution]:
         """Return what counts, by image id, ascending."""

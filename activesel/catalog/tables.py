@@ -106,15 +106,11 @@ opinions = Table(
     Column("created", _string(64), nullable=False),
     Column("lead_time_s", Float),
     Column("score", Float),
-    Column("guideline", Text, nullable=False),
-    Column("prelabel", String(16), nullable=False),
-    Column("source", Text, nullable=False),
-    Column("external_id", Text, nullable=False),
-    Column("note", Text, nullable=False),
     Column("guideline", _TEXT, nullable=False),
     Column("prelabel", _string(16), nullable=False),
     Column("source", _TEXT, nullable=False),
     Column("external_id", _TEXT, nullable=False),
+    Column("note", _TEXT, nullable=False),
 )
 
 resolutions = Table(
