@@ -20,17 +20,18 @@ from synth.aiming import Aiming
 from synth.blocks import BLOCK, Workshop, read_block
 from synth.choice import settle_blend
 from synth.errors import SynthError
-from synth.files import hold, read_bytes, read_image, write_atomic
+from synth.files import hold, read_image, write_atomic
 from synth.fill import GapAim, gaps_of, outcome_to_json
 from synth.gates import Batch, Limits, calibrate
 from synth.hosts import Read
+from synth.inputs import INPUTS, Inputs, load_inputs, read_files, tell, what_changed, write_inputs
 from synth.planning import OpenHosts, Stock
 from synth.publish import PROPOSALS, RECORDS, RUN, STATE, publish, read_run
 from synth.record import SCHEMA_VERSION, plain, verdict_to_json, versions, write_lines
 from synth.records import Embedder, Verdict
 from synth.refusal import refused_of, why_refused
 from synth.sift import KEPT, Sift
-from synth.stocking import GenerateRequest, Stocked, check_request, stock_up
+from synth.stocking import GenerateRequest, Stocked, check_request, list_stock, open_stock, stock_up
 from synth.threads import single_thread
 from synth.workers import make_blocks
 
@@ -75,11 +76,16 @@ def generate(
     started = time.perf_counter()
     check_request(request)
     with single_thread():
-        stocked = stock_up(request, read)
-    key = run_key(request, stocked, embed is not None, aim.key if aim is not None else None)
+        listing = list_stock(request)
+        inputs = read_files(listing.files, load_inputs(request.out / STATE / INPUTS)[2])  # before they are used
+        stocked = open_stock(request, listing, read, inputs.digests)
+    key = run_key(request, stocked, inputs, embed is not None, aim.key if aim is not None else None)
     _check_folder(request.out)
     with hold(request.out / STATE):
+        _check_inputs(request, key, inputs)
         done = _find_done(request.out, key)
+        if done is None:
+            write_inputs(request.out / STATE / INPUTS, key, _asked(request), inputs)
         run = done or _make_set(request, stocked, key, embed, advance, aim)
     return _summarise(request.out, run, reused=done is not None, seconds=time.perf_counter() - started)
 
@@ -134,12 +140,17 @@ def describe(request: GenerateRequest, read: Read = read_image) -> Stocked:
         return stock_up(request, read)
 
 
-def run_key(request: GenerateRequest, stocked: Stocked, embeds: bool, aim: str | None = None) -> str:
-    """Return 16 hex digits that name the result: request, label file, donors, hosts' paths, versions and the aim."""
-    asked = {name: value for name, value in request_to_json(request).items() if name not in ("workers", "out")}
-    inputs = [hashlib.sha256(read_bytes(request.labels)).hexdigest(), sorted(stocked.stock.donors), embeds, versions()]
-    text = json.dumps([SCHEMA_VERSION, asked, inputs, *([aim] if aim is not None else [])], sort_keys=True)
+def run_key(request: GenerateRequest, stocked: Stocked, inputs: Inputs, embeds: bool, aim: str | None = None) -> str:
+    """Return 16 hex digits that name the result: request, content of every file, donors, ranges, versions, the aim."""
+    recipes = {name: repr(one) for name, one in stocked.stock.recipes.items()}
+    read = [inputs.digest, sorted(stocked.stock.donors), recipes, embeds, versions()]
+    text = json.dumps([SCHEMA_VERSION, _asked(request), read, *([aim] if aim is not None else [])], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _asked(request: GenerateRequest) -> dict[str, Any]:
+    """Return what of a request the result depends on."""
+    return {name: value for name, value in request_to_json(request).items() if name not in ("workers", "out")}
 
 
 def request_to_json(request: GenerateRequest) -> dict[str, Any]:
@@ -160,13 +171,27 @@ def request_from_json(value: Mapping[str, Any]) -> GenerateRequest:
 def _calibrate(stock: Stock, hosts: OpenHosts, embed: Embedder | None) -> Limits:
     """Learn the rules' limits from the donors and some hosts spread over the list; a broken host is passed over."""
     step = max(1, len(stock.cards) // _HOSTS_TO_CALIBRATE)
-    opened = []
-    for card in stock.cards[::step][:_HOSTS_TO_CALIBRATE]:
-        with contextlib.suppress(SynthError):
-            opened.append(hosts.open(card))
+    tried = [hosts.open_usable(card) for card in stock.cards[::step][:_HOSTS_TO_CALIBRATE]]
+    opened = [host for host in tried if host is not None]
     if not opened:
         raise SynthError("no host can be opened", where=stock.cards[0].path)
     return calibrate(list(stock.donors.values()), opened, embed)
+
+
+def _check_inputs(request: GenerateRequest, key: str, inputs: Inputs) -> None:
+    """Refuse to go on with a set, or to take it as done, if the same was asked of files that were others then."""
+    state = request.out / STATE
+    was_key, asked, before = load_inputs(state / INPUTS)
+    is_done = (state / RUN).exists()
+    if was_key == key or asked != _asked(request) or not (is_done or any(state.glob("blocks-*/[0-9]*"))):
+        return
+    if changes := what_changed(before, inputs):
+        stage = "set was made" if is_done else "unfinished set was begun"
+        hint = ("the set is of the old ones: put them back, or name another --out" if is_done else
+                f"put them back to go on, or remove {request.out} to begin anew")  # fmt: skip
+        raise SynthError(
+            f"files have changed since the {stage}", where=str(request.out), found=tell(changes), hint=hint
+        )
 
 
 def _find_done(out: Path, key: str) -> dict[str, Any] | None:

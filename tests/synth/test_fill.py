@@ -136,7 +136,11 @@ def aimed(labels: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in ("run.json", "lock"))
+    files = (
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in ("run.json", "inputs.json", "lock")
+    )
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 

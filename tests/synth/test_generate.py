@@ -33,8 +33,12 @@ def request(folder: Path, out: Path, **more: object) -> GenerateRequest:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file of a set but run.json, which names the folder and the worker count."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in ("run.json", "lock"))
+    """Every file of a set but run.json and inputs.json, which name the folder, the worker count and the time."""
+    files = (
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in ("run.json", "inputs.json", "lock")
+    )
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
