@@ -20,7 +20,7 @@ from synth.aiming import Aiming
 from synth.blocks import BLOCK, Workshop, read_block
 from synth.choice import settle_blend
 from synth.errors import SynthError
-from synth.files import hold, read_image, write_atomic
+from synth.files import hold, read_image, sweep, write_atomic
 from synth.fill import GapAim, gaps_of, outcome_to_json
 from synth.gates import Batch, Limits, calibrate
 from synth.hosts import Read
@@ -82,6 +82,7 @@ def generate(
     key = run_key(request, stocked, inputs, embed is not None, aim.key if aim is not None else None)
     _check_folder(request.out)
     with hold(request.out / STATE):
+        sweep(request.out)
         _check_inputs(request, key, inputs)
         done = _find_done(request.out, key)
         if done is None:
@@ -202,6 +203,7 @@ def _find_done(out: Path, key: str) -> dict[str, Any] | None:
         raise SynthError("the folder holds another set", where=str(out), found=f"{run.get('key')}, asked for {key}",
                          hint="name another --out, or remove the folder")  # fmt: skip
     publish(out)
+    _drop_blocks(out)
     return run
 
 
@@ -218,7 +220,9 @@ def _claim(out: Path, key: str) -> Path:
     blocks = out / STATE / f"blocks-{key}"
     blocks.mkdir(parents=True, exist_ok=True)
     for other in (*(out / STATE).glob("blocks-*"), *blocks.glob(".*")):
-        if other != blocks:
+        if other.is_file():
+            other.unlink()
+        elif other != blocks:
             shutil.rmtree(other, ignore_errors=True)
     return blocks
 
@@ -243,9 +247,13 @@ def _write_set(
     }  # fmt: skip
     write_atomic(out / STATE / RUN, json.dumps(plain(run), indent=1) + "\n")
     publish(out)
+    _drop_blocks(out)
+    return run
+
+
+def _drop_blocks(out: Path) -> None:
     for leftover in (out / STATE).glob("blocks-*"):
         shutil.rmtree(leftover, ignore_errors=True)
-    return run
 
 
 def _link(source: Path, target: Path) -> None:

@@ -145,6 +145,20 @@ def test_killed_and_rerun_makes_the_same_bytes(
     assert not list((out / ".synth").glob("blocks-*"))
 
 
+def test_killed_after_the_last_file_leaves_no_blocks(
+    finished: tuple[Path, Summary], plates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "set"
+    with monkeypatch.context() as patch:
+        patch.setattr("synth.generate.publish", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            generate(request(plates, out))
+    assert list((out / ".synth").glob("blocks-*"))
+    assert generate(request(plates, out)).reused
+    assert not list((out / ".synth").glob("blocks-*"))
+    assert contents(out) == contents(finished[0])
+
+
 def test_the_same_again_is_the_same_set_and_another_is_refused(plates: Path, tmp_path: Path) -> None:
     out = tmp_path / "again"
     generate(request(plates, out))
