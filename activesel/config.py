@@ -66,6 +66,10 @@ class StoppingConfig(_Section):
     least_gain: float = Field(gt=0, le=1)
 
 
+class SynthConfig(_Section):
+    give_up_error: float = Field(ge=0, lt=1)
+
+
 class ReportConfig(_Section):
     thumbnail_px: int = Field(ge=16, le=1024)
     map_points: int = Field(ge=10, le=100_000)
@@ -80,6 +84,7 @@ class Config(_Section):
     selection: SelectionConfig
     scores: ScoresConfig
     stopping: StoppingConfig
+    synth: SynthConfig
     report: ReportConfig
 
 

@@ -102,7 +102,7 @@ def _make_set(
         limits = _calibrate(stocked.stock, hosts, embed) if request.gated else None
         batch = Batch(list(stocked.stock.donors.values()), limits, embed) if limits is not None else None
         sift = Sift(stocked.stock, request.count if aim is None else request.limit, batch)
-    aiming = Aiming(aim, request.count) if aim is not None else None
+    aiming = Aiming(aim, request.count, request.limit) if aim is not None else None
     workshop = Workshop(stocked.stock, limits, blocks, request.suffix)
     with contextlib.closing(make_blocks(workshop, -(-request.limit // BLOCK), request.workers)) as folders:
         for folder in folders:
@@ -123,9 +123,10 @@ def _make_set(
 def _aim(aiming: Aiming, sift: Sift, limit: int) -> list[dict[str, Any]]:
     """Keep what the gaps need; return their verdicts as JSON values."""
     filled = aiming.choose()
-    n_open = sum(one.outcome not in ("closed", "covered") for one in filled.verdicts)
-    ended = f"{n_open} of {len(filled.verdicts)} gaps stay open"
-    ended += f" after {len(sift.rows)} proposals" + (", the maximum" if len(sift.rows) >= limit else "")
+    open_ones = [one for one in filled.verdicts if one.outcome not in ("closed", "covered")]
+    ended = f"{len(open_ones)} of {len(filled.verdicts)} gaps stay open after {len(sift.rows)} proposals"
+    ended += ", the maximum" if len(sift.rows) >= limit else ""
+    ended += ", which more would not fill" if open_ones and all(one.given_up for one in open_ones) else ""
     sift.keep_only({row: gaps_of(filled.verdicts).get(row, []) for row in filled.keep}, ended)
     return [outcome_to_json(one, aiming.ids) for one in filled.verdicts]
 
