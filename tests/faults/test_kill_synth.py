@@ -39,7 +39,9 @@ class Job:
         words = ["synth", "--labels", self.labels, "--class", "scratch", "--count", 12, "--max-proposals", 96,
                  "--seed", 7, "--no-embed", "--workers", 2, "--blend", "residual", "--format", "coco", "--format",
                  "yolo", "--format", "imagefolder", "--out", out]  # fmt: skip
-        with out.with_name("stderr").open("w") as complaints:  # a pipe would be held open by orphans
+        log = out.with_name("stderr")
+        log.unlink(missing_ok=True)  # a new one: of those killed before, the keeper of semaphores may still complain
+        with log.open("w") as complaints:  # a pipe would be held open by orphans
             return subprocess.Popen([sys.executable, "-m", "activesel", *map(str, words)], stdout=subprocess.DEVNULL,
                                     stderr=complaints, start_new_session=True)  # fmt: skip
 
