@@ -26,6 +26,7 @@ MOST_PX = 160  # a larger defect belongs to the part (look.LARGE_PX)
 MOST_TURN = 1.5 * np.pi  # from end to end; a line that turns further may meet itself
 BESIDE_PX = 5.0  # beyond the line's edge, where its own ground is
 _SMOOTH_REACH = 9
+_OUTSIDE = -1e4  # px from the crop's middle
 _FULL = 0.3  # of the crop: no line fills so much, and to thin a blob takes long
 
 
@@ -70,7 +71,8 @@ def from_redrawn(
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """For points (h, w) of the re-drawn crop where they come from in the old one, px from the middle.
 
-    What lies further from the line comes from as far beside it as there is its own ground.
+    What lies further from the line than its own ground comes from outside the crop: sent along a tangent it would meet
+    the line again elsewhere.
     """
     low = np.floor(new.min(axis=0) - 2).astype(int)
     height, width = (np.ceil(new.max(axis=0) + 3).astype(int) - low)[::-1]
@@ -87,11 +89,12 @@ def from_redrawn(
     dx, dy = x - new[nearest, 0], y - new[nearest, 1]
     tx, ty = tangent[nearest, 0], tangent[nearest, 1]
     scale = float(_length(course.points) / max(_length(new), 1e-6))
-    forward = np.clip((dx * tx + dy * ty) * scale, -course.beside, course.beside)
-    aside = np.clip(dy * tx - dx * ty, -course.beside, course.beside)
+    forward, aside = (dx * tx + dy * ty) * scale, dy * tx - dx * ty
     ox, oy = old_tangent[nearest, 0], old_tangent[nearest, 1]
-    found = course.points[nearest, 0] + forward * ox - aside * oy, course.points[nearest, 1] + forward * oy + aside * ox
-    return np.asarray(found[0], np.float32), np.asarray(found[1], np.float32)
+    own_x = course.points[nearest, 0] + forward * ox - aside * oy
+    own_y = course.points[nearest, 1] + forward * oy + aside * ox
+    far = dx * dx + dy * dy > course.beside**2
+    return np.where(far, _OUTSIDE, own_x).astype(np.float32), np.where(far, _OUTSIDE, own_y).astype(np.float32)
 
 
 @lru_cache(maxsize=512)

@@ -2,7 +2,7 @@
 
 A plan's numbers: ``stretch`` along the long axis, ``bend`` (arc, S; shares of the length), ``branch`` (where, shares of
 the length; angle, rad; length), ``thin_plate`` (3 x 3 x 2, shares of the short side), ``elastic`` (k x k x 2, px of the
-donor), ``fit`` (h, w) forces the patch's size in px. ``course`` (stretch, curl, sway) re-draws a curved line (course.py).
+donor), ``fit`` (h, w) forces the size in px. ``course`` (stretch, curl, sway) re-draws a curved line (course.py).
 From a patch's pixel back to the donor's: fit, scale, rotation, mirror, then in the chord's frame bend and stretch, then
 thin plate and elastic.
 """

@@ -130,6 +130,22 @@ def test_width_stays_and_nothing_else_appears(name: str) -> None:
             )
 
 
+def test_nothing_appears_from_elsewhere_in_any_look() -> None:
+    """A wiggly hairpin on texture, shaken as well: pieces of the line beside the line were seen once."""
+    wiggle = np.cumsum(np.random.default_rng(5).normal(0, 0.5, (120, 2)), 0)
+    t = np.linspace(0, 1, 120)
+    mask = np.zeros((160, 160), np.uint8)
+    hairpin = np.stack([40 + 80 * np.sin(2.6 * t + 0.2), 30 + 100 * t], 1) + wiggle
+    cv2.polylines(mask, [np.rint(hairpin).astype(np.int32)], isClosed=False, color=1, thickness=2)
+    for donor in (cracked(mask > 0), *(cracked(drawn(name, 2)) for name in CURVES)):
+        for seed in range(25):
+            look = draw_look(np.random.default_rng(seed), donor, mode="residual")
+            assert "course" in look["numbers"]
+            seen = warped_mask(Plan(0, "crack", "donor", donor.donor_id, "h", (0, 0), "residual", **look), donor)
+            areas = cv2.connectedComponentsWithStats(seen.astype(np.uint8), connectivity=8)[2][1:, cv2.CC_STAT_AREA]
+            assert areas.max() > 0.9 * areas.sum() > 0, f"seed {seed}: {areas}"
+
+
 def test_curved_ones_are_drawn_and_rendered_and_others_as_before() -> None:
     donor = cracked(drawn("C"))
     host = host_of(surface((220, 220), grain=1, seed=2))
