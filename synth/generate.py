@@ -20,7 +20,7 @@ from synth.aiming import Aiming
 from synth.blocks import BLOCK, Workshop, read_block
 from synth.choice import settle_blend
 from synth.errors import SynthError
-from synth.files import hold, read_image, sweep, write_atomic
+from synth.files import hold, read_bytes, read_image, sweep, write_atomic
 from synth.fill import GapAim, gaps_of, outcome_to_json
 from synth.gates import Batch, Limits, calibrate
 from synth.hosts import Read
@@ -84,7 +84,7 @@ def generate(
     with hold(request.out / STATE):
         sweep(request.out)
         _check_inputs(request, key, inputs)
-        done = _find_done(request.out, key)
+        done = _find_done(request.out, key, _earlier_key(request, stocked, embed is not None, aim))
         if done is None:
             write_inputs(request.out / STATE / INPUTS, key, _asked(request), inputs)
         run = done or _make_set(request, stocked, key, embed, advance, aim)
@@ -150,6 +150,13 @@ def run_key(request: GenerateRequest, stocked: Stocked, inputs: Inputs, embeds: 
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def _earlier_key(request: GenerateRequest, stocked: Stocked, embeds: bool, aim: GapAim | None) -> str:
+    """Return the key that sets had before the content of their hosts was part of it; finished ones stay finished."""
+    read = [hashlib.sha256(read_bytes(request.labels)).hexdigest(), sorted(stocked.stock.donors), embeds, versions()]
+    text = json.dumps([SCHEMA_VERSION, _asked(request), read, *([aim.key] if aim is not None else [])], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def _asked(request: GenerateRequest) -> dict[str, Any]:
     """Return what of a request the result depends on."""
     return {name: value for name, value in request_to_json(request).items() if name not in ("workers", "out")}
@@ -196,11 +203,12 @@ def _check_inputs(request: GenerateRequest, key: str, inputs: Inputs) -> None:
         )
 
 
-def _find_done(out: Path, key: str) -> dict[str, Any] | None:
+def _find_done(out: Path, key: str, earlier: str) -> dict[str, Any] | None:
     if not (out / STATE / RUN).exists():
         return None
     run = read_run(out)
-    if run.get("key") != key:
+    is_earlier = not (out / STATE / INPUTS).exists() and run.get("key") == earlier
+    if run.get("key") != key and not is_earlier:
         raise SynthError("the folder holds another set", where=str(out), found=f"{run.get('key')}, asked for {key}",
                          hint="name another --out, or remove the folder")  # fmt: skip
     publish(out)

@@ -77,9 +77,10 @@ def turned_corners(plan: Plan, donor: Donor, stretch: float, reach: float) -> li
     """
     redrawn = redrawn_course(plan, donor)
     if redrawn is not None:
-        out = np.concatenate([redrawn[1] - redrawn[0].width, redrawn[1] + redrawn[0].width]).astype(np.float64)
-        around = (np.sign(out) * (np.abs(out) + RIM_PX)) @ np.array([1, 1j])
-        return list((-around.conj() if plan.mirrored else around) * cmath.rect(1, plan.angle_rad))
+        ends = np.concatenate([redrawn[1] - redrawn[0].width, redrawn[1] + redrawn[0].width]).astype(np.float64)
+        around: list[complex] = list((np.sign(ends) * (np.abs(ends) + RIM_PX)) @ np.array([1, 1j]))
+        turned_by = cmath.rect(1, plan.angle_rad)
+        return [(-one.conjugate() if plan.mirrored else one) * turned_by for one in around]
     height, width = donor.mask.shape
     chord, turned = cmath.rect(1, donor.angle_rad), cmath.rect(1, plan.angle_rad)
     out = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from synth import generate as story
 from synth.errors import SynthError
 from synth.files import encode_image, encode_mask, read_image
 from synth.generate import generate
@@ -30,7 +32,7 @@ from synth.inputs import (
 )
 from synth.record import read_lines
 from synth.replay import replay
-from synth.stocking import GenerateRequest, list_stock
+from synth.stocking import GenerateRequest, list_stock, stock_up
 from tests.synth.sets import plate, write_set
 
 
@@ -170,6 +172,20 @@ def test_a_finished_set_is_not_taken_for_one_of_other_files(labels: Path, tmp_pa
         generate(request(labels, out))
     host.write_bytes(before)
     assert generate(request(labels, out)).reused
+
+
+def test_a_finished_set_of_an_earlier_version_stays_finished(labels: Path, tmp_path: Path) -> None:
+    """It has no list of files, and a key of label file and donors alone."""
+    asked = request(labels, tmp_path / "set")
+    generate(asked)
+    run, listed = (asked.out / ".synth" / name for name in ("run.json", "inputs.json"))
+    document = json.loads(run.read_text())
+    listed.unlink()
+    run.write_text(json.dumps({**document, "key": story._earlier_key(asked, stock_up(asked), False, None)}))
+    assert generate(asked).reused
+    assert replay(asked.out, read_lines(asked.out / "records.jsonl")[0]["id"]).is_equal
+    with pytest.raises(SynthError, match="the folder holds another set"):
+        generate(replace(asked, seed=8))
 
 
 def test_a_host_replaced_during_a_run_ends_it(labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
