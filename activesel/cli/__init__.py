@@ -22,12 +22,14 @@ from activesel.cli import (
     gaps,
     ingest,
     init,
+    label_errors,
     prelabel,
     report,
     select,
     status,
     strategies,
     synth,
+    weak,
 )
 from activesel.cli.failures import Terminated, report_failure
 
@@ -68,6 +70,8 @@ app.command("prelabel")(prelabel.prelabel)
 app.command("bench")(bench.bench)
 app.command("strategies")(strategies.strategies)
 app.add_typer(synth.app, name="synth")
+app.command("label-errors")(label_errors.label_errors)
+app.add_typer(weak.app, name="weak")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)

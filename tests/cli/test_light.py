@@ -40,8 +40,8 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 def test_the_commands() -> None:
     assert [name.removeprefix("activesel ") for name in LEAVES] == [
         "init", "ingest", "embed", "select", "gaps", "status", "report", "export", "prelabel", "bench", "strategies",
-        "doctor", "synth", "synth prove", "synth replay", "synth review", "synth recipes",
-        "dataset build", "dataset list", "dataset diff", "dataset verify", "config show", "config schema",
+        "label-errors", "doctor", "synth", "synth prove", "synth replay", "synth review", "synth recipes", "weak run",
+        "weak table", "dataset build", "dataset list", "dataset diff", "dataset verify", "config show", "config schema",
     ]  # fmt: skip
 
 
