@@ -13,7 +13,10 @@ import typer
 
 from activesel import __version__
 from activesel.cli import (
+    adjudicate,
+    assign,
     bench,
+    bring_in,
     config,
     dataset,
     doctor,
@@ -23,8 +26,11 @@ from activesel.cli import (
     ingest,
     init,
     label_errors,
+    qc,
+    label_studio,
     prelabel,
     report,
+    review,
     select,
     status,
     strategies,
@@ -63,12 +69,18 @@ app.command("ingest")(ingest.ingest)
 app.command("embed")(embed.embed)
 app.command("select")(select.select)
 app.command("gaps")(gaps.gaps)
+app.command("assign")(assign.assign)
+app.command("qc")(qc.qc)
 app.command("status")(status.status)
 app.command("report")(report.report)
 app.command("export")(export.export)
+app.command("import")(bring_in.bring_in)
+app.command("review")(review.review)
+app.add_typer(label_studio.app, name="label-studio")
 app.command("prelabel")(prelabel.prelabel)
 app.command("bench")(bench.bench)
 app.command("strategies")(strategies.strategies)
+app.add_typer(adjudicate.app, name="adjudicate")
 app.add_typer(synth.app, name="synth")
 app.command("label-errors")(label_errors.label_errors)
 app.add_typer(weak.app, name="weak")

@@ -18,8 +18,8 @@ def label_errors(
 ) -> None:
     """List labels that are probably wrong, worst first.
 
-    Every labelled image is predicted by a model that saw none of its group; where that confidently says another class
-    the label is in doubt (confident learning). Somebody should look: a rare look of a class is doubted, too.
+    Every labelled image is predicted by a model that saw none of its group; where that says another class the label is
+    in doubt, and surely so by the rule of confident learning. Somebody should look: a rare look is doubted, too.
 
     \b
     Example:
@@ -33,12 +33,14 @@ def label_errors(
     if as_json:
         show_json(found)
         return
+    share = f"about {found.share:.1%} of all labels are wrong"
     show_pairs([
         ("labels", f"{found.n_labels}, {found.n_held_out} of them held out"),
-        ("in doubt", f"{found.n_found}; about {found.share:.1%} of all labels are wrong"),
+        ("in doubt", f"{found.n_found}, {found.n_confident} of them surely; {share}"),
     ])  # fmt: skip
     if found.suspects:
         print()
-        show_table(("rank", "label", "looks like", "margin", "state", "path"), [
-            (one.rank, one.label, one.suggested, f"{one.margin:+.2f}", one.state, one.path) for one in found.suspects
+        show_table(("rank", "label", "looks like", "p(label)", "sure", "state", "path"), [
+            (one.rank, one.label, one.suggested, f"{one.self_confidence:.2f}", "yes" if one.confident else "",
+             one.state, one.path) for one in found.suspects
         ])  # fmt: skip

@@ -14,14 +14,17 @@ from activesel.workspace import Workspace
 
 @dataclass(frozen=True)
 class Suspect:
-    """One label in doubt. margin: p(label) - p(suggested), -1..1, lower = more doubtful. state: of its resolution."""
+    """One label in doubt. self_confidence: p(label), 0..1, lower = more doubtful; margin: p(label) - p(suggested).
+    confident: it is surely enough of the other class to count as wrong. state: of its resolution."""
 
     rank: int
     image_id: str
     path: str
     label: str
     suggested: str
+    self_confidence: float
     margin: float
+    confident: bool
     state: str
 
 
@@ -32,6 +35,7 @@ class Doubts:
     n_labels: int
     n_held_out: int
     n_found: int
+    n_confident: int
     share: float
     suspects: tuple[Suspect, ...]
 
@@ -49,7 +53,7 @@ def find_doubts(workspace: Workspace, most: int) -> Doubts:
     held = hold_out_head(known.vectors, known.classes, known.groups, len(known.names), seed=workspace.config.seed)
     found = find_label_errors(held.probs, known.classes)
     shown = found.rows[:most].tolist()
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         images, resolutions = catalog.list_images(), catalog.annotations.resolutions()
     paths = images.take(images.find(pack_ids([known.ids[row] for row in shown]))) if shown else []
     suspects = []
@@ -57,7 +61,8 @@ def find_doubts(workspace: Workspace, most: int) -> Doubts:
         resolution = resolutions.get(known.ids[row])
         suspects.append(Suspect(
             rank + 1, known.ids[row], image.path, known.names[known.classes[row]], known.names[found.suggested[rank]],
-            float(found.margin[rank]), resolution.state.value if resolution is not None else "raw",
+            float(found.self_confidence[rank]), float(found.margin[rank]), bool(found.confident[rank]),
+            resolution.state.value if resolution is not None else "raw",
         ))  # fmt: skip
     n_held = int((held.probs[:, 0] == held.probs[:, 0]).sum())
-    return Doubts(len(known), n_held, len(found.rows), found.share, tuple(suspects))
+    return Doubts(len(known), n_held, len(found.rows), int(found.confident.sum()), found.share, tuple(suspects))

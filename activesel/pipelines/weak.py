@@ -111,7 +111,7 @@ def run_rules(workspace: Workspace, request: WeakRequest) -> WeakRun:
 
 def _vote(workspace: Workspace, request: WeakRequest) -> _Voted:
     rules = load_rules(request.rules)
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         rows, labels = catalog.images(), catalog.labels()
         drawn = set(unpack_ids(catalog.picked_ids("evaluation")))
         resolutions = catalog.annotations.resolutions()
@@ -179,7 +179,7 @@ def _store(
         for rule, code in zip(voted.rules, codes, strict=True) if code >= 0
     ]  # fmt: skip
     gone = [Resolution(image_id, None, LabelState.raw, by=BY) for image_id in dropped]
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         catalog.annotations.add(opinions)
         catalog.annotations.resolve([*resolutions, *gone])
     table: list[list[object]] = [["image_id", "path", *(f"p_{name}" for name in voted.classes)]]

@@ -42,7 +42,7 @@ def job(tmp_path: Path) -> Job:
     made = make_job(tmp_path, meta={"sensor": sensors})
     made.label(range(10))
     (tmp_path / "rules.py").write_text(RULES, encoding="utf8")
-    with Catalog.open(made.workspace.catalog_path) as catalog:
+    with Catalog.open(made.workspace.catalog_place) as catalog:
         catalog.add_batch("0001", [made.ids[38], made.ids[39]], ["evaluation", "evaluation"], "2026-01-01")
     return made
 
@@ -56,7 +56,7 @@ def run(job: Job, *settings: str, **request: object) -> WeakRun:
 
 
 def weak_ids(job: Job) -> set[str]:
-    with Catalog.open(job.workspace.catalog_path) as catalog:
+    with Catalog.open(job.workspace.catalog_place) as catalog:
         found = catalog.annotations.resolutions()
     return {image_id for image_id, one in found.items() if one.state is LabelState.weak}
 
@@ -72,12 +72,12 @@ def test_the_table(job: Job) -> None:
 
 
 def test_weak_labels_where_nothing_better_counts(job: Job) -> None:
-    with Catalog.open(job.workspace.catalog_path) as catalog:
+    with Catalog.open(job.workspace.catalog_place) as catalog:
         catalog.annotations.resolve([Resolution(job.ids[11], "fray", LabelState.adjudicated, 1.0, "eve"),
                                      Resolution(job.ids[12], "free", LabelState.rejected),
                                      Resolution(job.ids[13], "pit", LabelState.weak, 0.9, "head-1")])  # fmt: skip
     done = run(job, "weak.least_confidence=0.6")
-    with Catalog.open(job.workspace.catalog_path) as catalog:
+    with Catalog.open(job.workspace.catalog_place) as catalog:
         found, said = catalog.annotations.resolutions(), catalog.annotations.read()
     ours = {image_id for image_id, one in found.items() if one.by == "weak rules"}
     assert done.n_weak == len(ours) > 15
@@ -101,7 +101,7 @@ def test_never_where_something_measures(job: Job) -> None:
 
 def test_a_weak_label_on_an_evaluation_image_is_no_answer(job: Job) -> None:
     """Whoever put it there: selection neither counts it as an answer nor measures by it."""
-    with Catalog.open(job.workspace.catalog_path) as catalog:
+    with Catalog.open(job.workspace.catalog_place) as catalog:
         catalog.annotations.resolve([Resolution(job.ids[38], "free", LabelState.weak, 0.9, "somebody")])
     job.label([39])
     assert read_catalog(job.workspace, None).answered == (job.ids[39],)
@@ -109,16 +109,16 @@ def test_a_weak_label_on_an_evaluation_image_is_no_answer(job: Job) -> None:
 
 def test_a_second_run_changes_nothing_and_other_rules_take_back(job: Job) -> None:
     first = run(job, "weak.least_confidence=0.6")
-    with Catalog.open(job.workspace.catalog_path) as catalog:
+    with Catalog.open(job.workspace.catalog_place) as catalog:
         before = catalog.annotations.resolutions(), catalog.annotations.read(), catalog.labels()
     again = run(job, "weak.least_confidence=0.6")
-    with Catalog.open(job.workspace.catalog_path) as catalog:
+    with Catalog.open(job.workspace.catalog_place) as catalog:
         assert (catalog.annotations.resolutions(), catalog.annotations.read(), catalog.labels()) == before
     assert (again.n_weak, again.n_dropped) == (first.n_weak, 0)
     rules(job).write_text(RULES.replace('item.meta.get("sensor", ABSTAIN)', "ABSTAIN"))
     last = run(job, "weak.least_confidence=0.6")
     assert last.n_dropped > 10
-    with Catalog.open(job.workspace.catalog_path) as catalog:
+    with Catalog.open(job.workspace.catalog_place) as catalog:
         assert set(catalog.labels()) == set(job.ids[:10]) | weak_ids(job)
 
 
