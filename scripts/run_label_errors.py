@@ -34,9 +34,14 @@ people to look at; nothing is changed. Evaluation labels are neither asked nor d
 ## Measured
 Written by `scripts/run_label_errors.py`. A share of the images, or of whole near-duplicate groups, gets another class;
 the finder is told the flipped labels only. Precision: of what is found, flipped. Recall: of what is flipped, found. At
-n: of the first n of the list, n = the number flipped. *sure*: what counts
-off the diagonal of the confident joint. *by margin*: ranked by p(label) - p(likeliest) instead of p(label). *folds
-split groups*: near-duplicates of an image may teach what judges it.
+n: of the first n of the list, n = the number flipped. *sure*: what counts off the diagonal of the confident joint. *by
+margin*: ranked by p(label) - p(likeliest) instead of p(label). *folds split groups*: near-duplicates of an image may
+teach what judges it. cleanlab gets our probabilities and ranks by normalised margin.
+
+The first of the list are the ones to look at: ranked by p(label) they hold more flips than ranked by margin. Folds that
+keep groups whole find nearly all errors that a whole group shares, such as a part that was labelled wrongly once for
+all its pictures; where errors come image by image, near-duplicates with the right label tell more, and are not asked.
+What is found and was not flipped is not all wrong: the set has doubtful labels of its own.
 
 """
 
