@@ -19,8 +19,8 @@ from activesel.agreement import (
 )
 from activesel.annotations import LabelState, Resolution
 from activesel.catalog import Catalog
-from activesel.pipelines.consensus import Agreed, agree
 from activesel.pipelines.batch_opinions import BatchOpinions, encode, pair_up, read_opinions, shuffle_key, verdict_of
+from activesel.pipelines.consensus import Agreed, agree
 from activesel.proof import wilson
 from activesel.qualitygate import Decision, GoldScore, Thresholds, decide
 from activesel.seeds import derive_rng
