@@ -38,18 +38,21 @@ class Chromium:
         wait_for(lambda: told.exists() and len(told.read_text().splitlines()) == 2, "the browser does not start")
         self._port, path = told.read_text().splitlines()
         self._socket = _connect(f"ws://127.0.0.1:{self._port}{path}")
+        self._sockets = [self._socket]
 
     def open(self, url: str, width: int = 1280, height: int = 800) -> Page:
         context = self._socket.call("Target.createBrowserContext")["browserContextId"]
         target = self._socket.call("Target.createTarget", url="about:blank", browserContextId=context,
                                    width=width, height=height)["targetId"]  # fmt: skip
-        page = Page(_connect(f"ws://127.0.0.1:{self._port}/devtools/page/{target}"))
+        self._sockets.append(_connect(f"ws://127.0.0.1:{self._port}/devtools/page/{target}"))
+        page = Page(self._sockets[-1])
         page.resize(width, height)
         page.go(url)
         return page
 
     def close(self) -> None:
-        self._socket.close()
+        for one in self._sockets:
+            one.close()
         self._process.terminate()
         self._process.wait(WAIT_S)
         self._log.close()
