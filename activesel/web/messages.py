@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -9,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from activesel.annotations import Annotation, Box, Mask, Polygon, Shape
 from activesel.pipelines.review import Answer, Turn
 from activesel.pipelines.turns import phase_of
-from activesel.report.render import file_name
 
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 Pixel = Annotated[float, Field(ge=-1e5, le=1e6, allow_inf_nan=False)]
@@ -107,6 +107,12 @@ class OpenIn(_Message):
 
 class ClassIn(_Message):
     name: Annotated[str, Field(max_length=200)]
+
+
+def file_name(path: str) -> str:
+    """Return the last part of a path of either kind of system, bytes that are no UTF-8 as escapes."""
+    name = PurePosixPath(path.replace("\\", "/")).name or path
+    return name.encode("utf8", "backslashreplace").decode("utf8")
 
 
 def extent(shape: Shape) -> tuple[float, float]:
