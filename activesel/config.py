@@ -66,6 +66,22 @@ class StoppingConfig(_Section):
     least_gain: float = Field(gt=0, le=1)
 
 
+class QualityConfig(_Section):
+    overlap: float = Field(ge=0, le=1)
+    half_width: float = Field(gt=0, le=1)
+    gold: float = Field(ge=0, le=1)
+    blind_arm: float = Field(ge=0, le=1)
+    least_kappa: float = Field(ge=0, le=1)
+    least_low: float = Field(ge=0, le=1)
+    least_positive: float = Field(ge=0, le=1)
+    least_defects: int = Field(ge=0)
+    least_gold: float = Field(ge=0, le=1)
+    iou: float = Field(gt=0, le=1)
+    posterior: float = Field(ge=0, le=1)
+    model: float = Field(gt=0, le=1)
+    audit: float = Field(ge=0, le=1)
+
+
 class ReportConfig(_Section):
     thumbnail_px: int = Field(ge=16, le=1024)
     map_points: int = Field(ge=10, le=100_000)
@@ -86,6 +102,7 @@ class Config(_Section):
     selection: SelectionConfig
     scores: ScoresConfig
     stopping: StoppingConfig
+    quality: QualityConfig
     report: ReportConfig
     review: ReviewConfig
 

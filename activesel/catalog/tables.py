@@ -100,6 +100,7 @@ opinions = Table(
     Column("prelabel", String(16), nullable=False),
     Column("source", Text, nullable=False),
     Column("external_id", Text, nullable=False),
+    Column("note", Text, nullable=False),
 )
 
 resolutions = Table(

@@ -13,7 +13,10 @@ import typer
 
 from activesel import __version__
 from activesel.cli import (
+    adjudicate,
+    assign,
     bench,
+    bring_in,
     config,
     doctor,
     embed,
@@ -21,6 +24,7 @@ from activesel.cli import (
     gaps,
     ingest,
     init,
+    qc,
     report,
     review,
     select,
@@ -60,12 +64,16 @@ app.command("ingest")(ingest.ingest)
 app.command("embed")(embed.embed)
 app.command("select")(select.select)
 app.command("gaps")(gaps.gaps)
+app.command("assign")(assign.assign)
+app.command("qc")(qc.qc)
 app.command("status")(status.status)
 app.command("report")(report.report)
 app.command("export")(export.export)
+app.command("import")(bring_in.bring_in)
 app.command("review")(review.review)
 app.command("bench")(bench.bench)
 app.command("strategies")(strategies.strategies)
+app.add_typer(adjudicate.app, name="adjudicate")
 app.add_typer(synth.app, name="synth")
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)

@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
-from activesel.annotations import Annotation, LabelState, Resolution, Role, Shape
+from activesel.adjudication import QueueItem
+from activesel.annotations import Annotation, Role, Shape
 from activesel.catalog import Catalog
 from activesel.errors import DataError, RefusedError, UsageError
 from activesel.ids import pack_ids
@@ -84,6 +85,7 @@ class Review:
     def __init__(
         self, workspace: Workspace, catalog: Catalog, batch_id: str, *, adjudicate: bool, classes: Sequence[str] = ()
     ) -> None:
+        self._queue = [item.image_id for item in queue_of(workspace, batch_id)] if adjudicate else []
         self.batch_id, self.adjudicate = batch_id, adjudicate
         self._workspace, self._catalog = workspace, catalog
         self._lock = threading.RLock()
@@ -101,6 +103,8 @@ class Review:
         self._images = {row.image_id: row for row in rows if row.path}
         self.tasks = {task.image_id: task for task in tasks if task.image_id in self._images}
         self._opinions: dict[str, list[Annotation]] = {image_id: [] for image_id in self.tasks}
+        known = self._catalog.annotations.resolutions()
+        self._resolved = {image_id: known.get(image_id) for image_id in self.tasks}
         for one in self._catalog.annotations.read(ids):
             if one.image_id in self._opinions:
                 self._opinions[one.image_id].append(one)
@@ -213,10 +217,16 @@ class Review:
                 if turns.is_open(task, person, self._opinions[image_id], self.leases.holders(image_id)):
                     yield image_id
             return
-        waiting = [image_id for image_id, task in self.tasks.items()
-                   if turns.needs_expert(task, said := self._opinions[image_id]) and not turns.is_decided(said)
-                   and not self.leases.holders(image_id) - {person}]  # fmt: skip
+        urgent = [image_id for image_id in self._queue if image_id in self.tasks]
+        late = [image_id for image_id, task in self.tasks.items() if turns.needs_expert(task, self._opinions[image_id])]
+        waiting = [image_id for image_id in dict.fromkeys((*urgent, *late))
+                   if not self._is_decided(image_id) and not self.leases.holders(image_id) - {person}]  # fmt: skip
         yield from sorted(waiting, key=lambda image_id: self._own(person, image_id, BLIND) is None)
+
+    def _is_decided(self, image_id: str) -> bool:
+        present = self._resolved[image_id]
+        decided = present is not None and present.state in turns.DECIDED
+        return decided or any(map(turns.is_verdict, self._opinions[image_id]))
 
     def _turn(self, person: str, image_id: str) -> Turn:
         self.leases.take(person, image_id)
@@ -290,9 +300,14 @@ class Review:
         self.leases.drop(one.annotator)
 
     def _settle(self, image_ids: Sequence[str]) -> None:
-        store, known = self._catalog.annotations, self._catalog.annotations.resolutions()
-        wanted = [turns.settle(image_id, self._opinions[image_id]) for image_id in image_ids]
-        store.resolve([one for one in wanted if one is not None and _may_change(known.get(one.image_id), one)])
+        """Write what counts where it has changed; an expert's word is changed by an expert's alone."""
+        for image_id in image_ids:
+            present = self._resolved[image_id]
+            wanted = turns.settle(image_id, self._opinions[image_id], present)
+            if wanted is not None and wanted != present:
+                keep = () if wanted.state in turns.DECIDED else turns.DECIDED
+                self._catalog.annotations.resolve([wanted], keep=keep)
+                self._resolved[image_id] = wanted
 
 
 def check_class(name: str) -> str:
@@ -308,12 +323,11 @@ def check_class(name: str) -> str:
     return name
 
 
-def _may_change(known: Resolution | None, wanted: Resolution) -> bool:
-    """An expert's word is changed by an expert's alone; what is the same is not written again."""
-    if known == wanted:
-        return False
-    firm = (LabelState.adjudicated, LabelState.rejected)
-    return known is None or known.state not in firm or wanted.state in firm
+def queue_of(workspace: Workspace, batch_id: str) -> list[QueueItem]:
+    """Return what `activesel adjudicate list` shows; imported here because labelling does not wait for it."""
+    from activesel.pipelines.adjudicate import queue
+
+    return queue(workspace, batch_id)
 
 
 def _external_id(person: str, answer: Answer) -> str:

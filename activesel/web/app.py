@@ -161,7 +161,8 @@ def _refuse(request: Request, error: Exception) -> Response:
 
 
 def _explain(_request: Request, error: Exception) -> Response:
-    status = {RefusedError: 409, UsageError: 422, DataError: 404}.get(type(error), 503)
+    statuses: dict[type[Exception], int] = {RefusedError: 409, UsageError: 422, DataError: 404}
+    status = statuses.get(type(error), 503)
     return JSONResponse({"error": str(error).encode("utf8", "backslashreplace").decode()}, status)
 
 

@@ -39,9 +39,9 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 
 def test_the_commands() -> None:
     assert [name.removeprefix("activesel ") for name in LEAVES] == [
-        "init", "ingest", "embed", "select", "gaps", "status", "report", "export", "review", "bench", "strategies",
-        "doctor", "synth", "synth prove", "synth replay", "synth review", "synth recipes", "config show",
-        "config schema",
+        "init", "ingest", "embed", "select", "gaps", "assign", "qc", "status", "report", "export", "import",
+        "review", "bench", "strategies", "doctor", "adjudicate list", "adjudicate set", "synth", "synth prove",
+        "synth replay", "synth review", "synth recipes", "config show", "config schema",
     ]  # fmt: skip
 
 

@@ -107,3 +107,24 @@ def test_a_known_answer_is_not_overruled_by_those_measured_with_it(job: Job) -> 
     with serve(job, "anna") as (anna,):
         anna.say(job.ids[3], "good")
     assert job.ids[3] not in resolutions(job)
+
+
+def test_a_missed_known_answer_waits_too(job: Job) -> None:
+    """Which images wait is the queue's decision, not only whether people differ."""
+    job.assign(Task(BATCH, job.ids[3], gold=True))
+    job.add(Annotation(job.ids[3], "gold", Role.gold, "crack"))
+    with serve(job, "anna") as (anna,):
+        anna.say(job.ids[3], "good")
+    with serve(job, "lee", adjudicate=True) as (lee,):
+        assert (lee.next()["image"]["id"], lee.next()["total"]) == (job.ids[3], 1)
+        lee.say(job.ids[3], "good", phase="blind")
+        lee.say(job.ids[3], "good")
+        assert lee.next()["image"] is None
+    assert resolutions(job)[job.ids[3]].name == "good", "the known answer was wrong"
+
+
+def test_what_was_decided_elsewhere_does_not_wait(job: Job) -> None:
+    with Catalog.open(job.workspace.catalog_path) as catalog:
+        catalog.annotations.resolve([Resolution(job.ids[0], "pit", LabelState.adjudicated, by="kim")])
+    with serve(job, "lee", adjudicate=True) as (lee,):
+        assert lee.next()["image"]["id"] == job.ids[2]
