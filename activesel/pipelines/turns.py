@@ -7,12 +7,59 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from activesel import settling
-from activesel.annotations import Annotation, LabelState, Resolution, Role, Task
+from activesel.annotations import Annotation, LabelState, Resolution, Role, Shape, Task
+from activesel.records import ImageRow
 
 LEASE_S = 600.0  # an image that somebody has had before them for longer may be given to somebody else
 BLIND, FINAL = "blind", "final"  # an expert's verdict before and after seeing the others' answers
 SOURCE = "review"
 DECIDED = (LabelState.adjudicated, LabelState.rejected, LabelState.synthetic)  # nobody's answer changes these
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What somebody said. submission: made by the page, one for each time that somebody presses a key to answer.
+
+    lead_time_s: as the page measured it. revises: it corrects the same person's answer about this image.
+    phase: BLIND for an expert who has not seen the answers, else FINAL.
+    """
+
+    image_id: str
+    submission: str
+    name: str | None = None
+    shapes: tuple[Shape, ...] = ()
+    skipped: str = ""
+    lead_time_s: float = 0.0
+    revises: bool = False
+    phase: str = FINAL
+
+
+@dataclass(frozen=True)
+class StripItem:
+    """A thumbnail below the image. state: done, current or next. said: the class, or "skipped"."""
+
+    image_id: str
+    state: str
+    said: str = ""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one person has before them.
+
+    phase: BLIND or FINAL. prelabel: as an annotation's; suggestion is the model's answer where it is shown.
+    earlier: what they said before, to be corrected. others: what the others said, once an expert may see it.
+    """
+
+    image: ImageRow
+    phase: str
+    n_done: int
+    n_total: int
+    prelabel: str = ""
+    suggestion: Annotation | None = None
+    earlier: Annotation | None = None
+    others: tuple[Annotation, ...] = ()
+    strip: tuple[StripItem, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-port=0",
     "--disable-dev-shm-usage", "--disable-extensions",
 )  # fmt: skip
-WAIT_S = 30
+WAIT_S = 60  # machines that test may be crowded
 _SPECIAL = {"Enter": (13, "\r"), "Backspace": (8, ""), "Escape": (27, ""), "Delete": (46, ""), " ": (32, " ")}
 
 
@@ -155,8 +155,8 @@ def _connect(url: str) -> Connection:
     return Connection(websocket.create_connection(url, timeout=WAIT_S, suppress_origin=True))
 
 
-def wait_for(true: Any, complaint: str) -> None:
-    deadline = time.monotonic() + WAIT_S
+def wait_for(true: Callable[[], bool], complaint: str, seconds: float = WAIT_S) -> None:
+    deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, complaint
         time.sleep(0.02)

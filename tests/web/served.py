@@ -15,6 +15,8 @@ from pathlib import Path
 from activesel.workspace import Workspace
 from tests.web.browser import wait_for
 
+START_S = 150  # the queue of --adjudicate brings torch along, which a crowded machine takes its time to import
+
 
 @dataclass(frozen=True)
 class Served:
@@ -41,8 +43,12 @@ def served(workspace: Workspace, folder: Path, *arguments: str) -> Iterator[Serv
         root = str(Path(__file__).resolve().parents[2])
         process = subprocess.Popen(command, stdout=out, stderr=err, env=os.environ | {"PYTHONPATH": root})
         try:
-            wait_for(lambda: (folder / "out").read_text().rstrip().endswith("}"), (folder / "err").read_text())
-            told = json.loads((folder / "out").read_text())
+            out_file = folder / "out"
+            wait_for(
+                lambda: process.poll() is not None or out_file.read_text().rstrip().endswith("}"), "no start", START_S
+            )
+            assert process.poll() is None, (folder / "err").read_text()
+            told = json.loads(out_file.read_text())
             yield Served(process, {one["name"]: one["url"] for one in told["annotators"]})
         finally:
             if process.poll() is None:

@@ -38,6 +38,7 @@ def test_blind_first_then_the_answers(job: Job) -> None:
         shown = lee.say(job.ids[0], "crack", phase="blind").json()
         assert (shown["image"]["id"], shown["phase"], shown["earlier"]["name"]) == (job.ids[0], "final", "crack")
         assert [one["name"] for one in shown["others"]] == ["crack", "good"]
+        assert [one["who"] for one in shown["others"]] == ["annotator 1", "annotator 2"]
         assert "anna" not in str(shown), "whose answer it is must not sway"
         assert resolutions(job)[job.ids[0]].name is None, "nothing counts yet"
         assert lee.say(job.ids[0], "pit", phase="blind", revises=True).status_code == 409, "seen is seen"

@@ -207,6 +207,7 @@ def test_two_annotators_share_a_batch(job: Job) -> None:
         assert ben.say(job.ids[2], "crack").json()["image"] is None
         done = anna.say(job.ids[2], "pit").json()
     assert (done["image"], done["done"], done["total"]) == (None, 3, 3)
+    assert [one["said"] for one in done["strip"]] == ["good", "crack", "pit"]
     with Catalog.open(job.workspace.catalog_path) as catalog:
         found = catalog.annotations.resolutions()
     assert (found[job.ids[0]].name, found[job.ids[0]].state) == ("good", LabelState.raw)
