@@ -13,7 +13,7 @@ def find_batch(workspace: Workspace, name: str | None) -> str:
     Raises:
         DataError: there is none, or none of that name.
     """
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         known = catalog.batch_ids()
     if not known:
         raise DataError("there is no batch yet", where=str(workspace.root), hint="run `activesel select --budget 200`")

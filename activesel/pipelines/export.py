@@ -62,7 +62,7 @@ def _as_coco(workspace: Workspace, batch: BatchFile) -> str:
 
     An image labelled since carries its label as one annotation around the whole image: the label says no more.
     """
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         labels = catalog.labels_of(pick.image_id for pick in batch.picks)
         sizes = catalog.sizes_of(pick.image_id for pick in batch.picks)
         names = catalog.label_columns().names

@@ -34,24 +34,24 @@ class Job:
     ids: tuple[str, ...]  # in the order of the batch
 
     def opinions(self) -> list[Annotation]:
-        with Catalog.open(self.workspace.catalog_path) as catalog:
+        with Catalog.open(self.workspace.catalog_place) as catalog:
             return catalog.annotations.read()
 
     def assign(self, *tasks: Task) -> None:
-        with Catalog.open(self.workspace.catalog_path) as catalog:
+        with Catalog.open(self.workspace.catalog_place) as catalog:
             catalog.annotations.assign(BATCH, tasks)
 
     def add(self, *opinions: Annotation) -> None:
-        with Catalog.open(self.workspace.catalog_path) as catalog:
+        with Catalog.open(self.workspace.catalog_place) as catalog:
             catalog.annotations.add(opinions)
 
     def labels(self) -> dict[str, str]:
-        with Catalog.open(self.workspace.catalog_path) as catalog:
+        with Catalog.open(self.workspace.catalog_place) as catalog:
             return catalog.labels_of(self.ids)
 
     @contextmanager
     def review(self, *, adjudicate: bool = False, classes: Sequence[str] = CLASSES) -> Iterator[Review]:
-        with Catalog.open(self.workspace.catalog_path) as catalog:
+        with Catalog.open(self.workspace.catalog_place) as catalog:
             yield Review(self.workspace, catalog, BATCH, adjudicate=adjudicate, classes=classes)
 
 
@@ -72,7 +72,7 @@ def make_job(root: Path, n: int = 4, meta: str = "A") -> Job:
     (root / "manifest.csv").write_text("\n".join(lines) + "\n", encoding="utf8")
     workspace = create_workspace(root / "job")
     ingest(workspace, str(root / "manifest.csv"))
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         ids = tuple(catalog.image_at(f"{root}/photos/{number:03d}.png") or "" for number in range(n))
         catalog.add_batch(BATCH, ids, ["train"] * n, "2026-01-01T00:00:00+00:00")
     write_batch(workspace, ids)

@@ -24,7 +24,7 @@ def job(tmp_path: Path) -> Job:
 
 
 def resolutions(job: Job) -> dict[str, Resolution]:
-    with Catalog.open(job.workspace.catalog_path) as catalog:
+    with Catalog.open(job.workspace.catalog_place) as catalog:
         return catalog.annotations.resolutions()
 
 
@@ -125,7 +125,7 @@ def test_a_missed_known_answer_waits_too(job: Job) -> None:
 
 
 def test_what_was_decided_elsewhere_does_not_wait(job: Job) -> None:
-    with Catalog.open(job.workspace.catalog_path) as catalog:
+    with Catalog.open(job.workspace.catalog_place) as catalog:
         catalog.annotations.resolve([Resolution(job.ids[0], "pit", LabelState.adjudicated, by="kim")])
     with serve(job, "lee", adjudicate=True) as (lee,):
         assert lee.next()["image"]["id"] == job.ids[2]

@@ -94,7 +94,7 @@ def test_two_people_label_twenty_images_and_an_expert_decides(tmp_path: Path, br
 
     adjudicate(browser, job, truth, tmp_path)
     assert job.labels() == truth
-    with Catalog.open(job.workspace.catalog_path) as catalog:
+    with Catalog.open(job.workspace.catalog_place) as catalog:
         states = {image_id: one.state for image_id, one in catalog.annotations.resolutions().items()}
     decided = {*mistaken, skipped}
     assert states == {i: LabelState.adjudicated if i in decided else LabelState.agreed for i in job.ids}
