@@ -40,8 +40,8 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 def test_the_commands() -> None:
     assert [name.removeprefix("activesel ") for name in LEAVES] == [
         "init", "ingest", "embed", "select", "gaps", "status", "report", "export", "bench", "strategies", "doctor",
-        "label-studio push", "label-studio pull", "synth", "synth prove", "synth replay", "synth review", "synth recipes",
-        "config show", "config schema",
+        "label-studio push", "label-studio pull", "synth", "synth prove", "synth replay", "synth review",
+        "synth recipes", "config show", "config schema",
     ]  # fmt: skip
 
 
