@@ -75,9 +75,45 @@ class StoppingConfig(_Section):
     least_gain: float = Field(gt=0, le=1)
 
 
+class QualityConfig(_Section):
+    overlap: float = Field(ge=0, le=1)
+    half_width: float = Field(gt=0, le=1)
+    gold: float = Field(ge=0, le=1)
+    blind_arm: float = Field(ge=0, le=1)
+    least_kappa: float = Field(ge=0, le=1)
+    least_low: float = Field(ge=0, le=1)
+    least_positive: float = Field(ge=0, le=1)
+    least_defects: int = Field(ge=0)
+    least_gold: float = Field(ge=0, le=1)
+    iou: float = Field(gt=0, le=1)
+    posterior: float = Field(ge=0, le=1)
+    model: float = Field(gt=0, le=1)
+    audit: float = Field(ge=0, le=1)
+
+
+class PrelabelConfig(_Section):
+    accept_precision: float = Field(gt=0.5, lt=1)
+    accept_escapes: float = Field(gt=0, lt=1)
+    confidence: float = Field(gt=0.5, lt=1)
+
+
+class DatasetConfig(_Section):
+    validation: float = Field(ge=0, lt=0.5)
+    test: float = Field(ge=0, lt=0.5)
+    group_column: str | None
+    licence: str | None
+    third_party: list[str]
+
+
 class ReportConfig(_Section):
     thumbnail_px: int = Field(ge=16, le=1024)
     map_points: int = Field(ge=10, le=100_000)
+
+
+class ReviewConfig(_Section):
+    classes: list[str]
+    guideline: str = Field(max_length=64)
+    image_px: int = Field(ge=256, le=16384)
 
 
 class Config(_Section):
@@ -90,7 +126,11 @@ class Config(_Section):
     selection: SelectionConfig
     scores: ScoresConfig
     stopping: StoppingConfig
+    quality: QualityConfig
+    prelabel: PrelabelConfig
+    dataset: DatasetConfig
     report: ReportConfig
+    review: ReviewConfig
 
 
 def default_path() -> Path:

@@ -10,6 +10,7 @@ EXIT_BUG = 1
 EXIT_USAGE = 2
 EXIT_BAD_INPUT = 3
 EXIT_REFUSED = 4
+EXIT_INCONCLUSIVE = 5
 EXIT_UNREACHABLE = 6
 EXIT_LOCKED = 7
 EXIT_INTERRUPTED = 130
@@ -74,6 +75,12 @@ class RefusedError(ActiveselError):
     """What was asked for is there, and a rule forbids to use it; somebody may decide otherwise and say why."""
 
     exit_code = EXIT_REFUSED
+
+
+class InconclusiveError(ActiveselError):
+    """A verdict was asked for, and what is known so far does not tell; more labels would."""
+
+    exit_code = EXIT_INCONCLUSIVE
 
 
 class UnreachableError(ActiveselError):

@@ -61,7 +61,8 @@ def test_key_is_the_tools_id_else_what_was_said() -> None:
 
 
 def test_opinions_are_kept_as_given_and_once(catalog: Catalog) -> None:
-    given = [opinion(), opinion(1, "bob", None, shapes=SHAPES, role=Role.expert, lead_time_s=2.5, created="2026-01-01"),
+    given = [opinion(), opinion(1, "bob", None, shapes=SHAPES, role=Role.expert, lead_time_s=2.5, created="2026-01-01",
+                     note="by the rim"),
              opinion(2, skipped="too dark", name=None, source="tool", external_id="3")]  # fmt: skip
     assert catalog.annotations.add(given) == Added(3, 0, 0)
     assert catalog.annotations.add(given) == Added(0, 0, 3)

@@ -110,6 +110,7 @@ opinions = Table(
     Column("prelabel", _string(16), nullable=False),
     Column("source", _TEXT, nullable=False),
     Column("external_id", _TEXT, nullable=False),
+    Column("note", _TEXT, nullable=False),
 )
 
 resolutions = Table(

@@ -1,4 +1,4 @@
-"""The story of `activesel export`: a stored batch in the form that an annotation tool reads."""
+"""The story of `activesel export --format`: a stored batch as its files are, as COCO, or as a list of paths."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def find_batch(workspace: Workspace, name: str | None) -> str:
     return name.zfill(4)
 
 
-def export_batch(workspace: Workspace, batch_id: str, format_name: str, out: Path) -> int:
-    """Write a batch to ``out``, atomically; return the number of images.
+def export_batch(workspace: Workspace, batch_id: str, format_name: str, out: Path, *, dry_run: bool = False) -> int:
+    """Write a batch to ``out``, atomically, in a dry run not at all; return the number of images.
 
     Raises:
         UsageError: an unknown format, or ``out`` is a folder. DataError: no such batch. UnreachableError: a full disk.
@@ -44,7 +44,9 @@ def export_batch(workspace: Workspace, batch_id: str, format_name: str, out: Pat
     if out.is_dir():
         raise UsageError("--out is a folder", where=str(out), expected="a file")
     batch = read_batch(workspace, batch_id)
-    write_atomic(out, FORMATS[format_name](workspace, batch))
+    content = FORMATS[format_name](workspace, batch)
+    if not dry_run:
+        write_atomic(out, content)
     return len(batch.picks)
 
 

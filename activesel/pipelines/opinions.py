@@ -1,0 +1,152 @@
+"""The story of `activesel import`: opinions from an annotation tool's file into the catalog, and what then counts."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from activesel.annotations import Annotation, Resolution, Role
+from activesel.catalog import Catalog
+from activesel.errors import DataError
+from activesel.labels import AnnotationFormat, ImageLookup, Said, get_format, guess_format, unknown_images
+from activesel.labels.lookup import SET_ASIDE
+from activesel.settling import PEOPLE, name_wholes, settle
+from activesel.workspace import Workspace
+
+NOBODY = "unknown"  # whoever spoke in a file that does not say; all such files together are one person
+
+
+@dataclass(frozen=True)
+class ImportRequest:
+    """format_name: None to go by the content. annotator, role, guideline: of opinions that do not say."""
+
+    file: Path
+    format_name: str | None = None
+    annotator: str = ""
+    role: Role = Role.annotator
+    guideline: str = ""
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class ImportSummary:
+    """n_opinions: in the file, each once. n_new, n_changed, n_known: those of them the catalog had not, had otherwise,
+    had. n_set_aside: about images that ingest could not use. n_by_state, n_by_class: of the file's images, now.
+    n_settled: images of which something else counts than before. In a dry run, what would be.
+    """
+
+    file: str
+    format_name: str
+    n_opinions: int
+    n_images: int
+    n_new: int
+    n_changed: int
+    n_known: int
+    n_skipped: int
+    n_set_aside: int
+    n_settled: int
+    n_by_state: dict[str, int]
+    n_by_class: dict[str, int]
+    dry_run: bool
+
+
+def import_annotations(workspace: Workspace, request: ImportRequest) -> ImportSummary:
+    """Record every opinion of a file, or on error none, and settle what counts; the caller holds the workspace's lock.
+
+    The same file again changes nothing, and ends what a killed run began.
+
+    Raises:
+        DataError: a malformed file, with its place, or an opinion about an unknown image. UsageError: no such format.
+    """
+    found = get_format(request.format_name) if request.format_name else guess_format(request.file)
+    with Catalog.open(workspace.catalog_place) as catalog:
+        said = _read(catalog, found, request.file)
+        kept = [one for one in said if one.annotation.image_id != SET_ASIDE]
+        opinions = _distinct(_complete(catalog, kept, found.name, request))
+        summary = record(catalog, opinions, good=workspace.config.embedding.good, dry_run=request.dry_run)
+    return replace(summary, file=str(request.file), format_name=found.name, n_set_aside=len(said) - len(kept))
+
+
+def record(catalog: Catalog, opinions: Sequence[Annotation], *, good: str | None, dry_run: bool) -> ImportSummary:
+    """Add opinions about known images to the catalog, and settle what counts for each of these images."""
+    ids = {one.image_id for one in opinions}
+    before = catalog.annotations.read(ids)
+    added = _compare(before, opinions) if dry_run else catalog.annotations.add(opinions)
+    n_new, n_changed, n_known = added if isinstance(added, tuple) else (added.n_new, added.n_changed, added.n_known)
+    after = list({one.key: one for one in [*before, *opinions]}.values()) if dry_run else catalog.annotations.read(ids)
+    present = catalog.annotations.resolutions()
+    resolved = settle_all(after, present, good)
+    fresh = [one for one in resolved if one != present.get(one.image_id)]
+    if not dry_run:
+        catalog.annotations.resolve(fresh)
+    return ImportSummary(
+        "", "", len(opinions), len(ids), n_new, n_changed, n_known, sum(bool(one.skipped) for one in opinions), 0,
+        len(fresh), dict(Counter(one.state.value for one in resolved)),
+        dict(Counter(one.name for one in resolved if one.name is not None)), dry_run,
+    )  # fmt: skip
+
+
+def settle_all(opinions: Sequence[Annotation], present: Mapping[str, Resolution], good: str | None) -> list[Resolution]:
+    """Return what counts for each image that a person spoke about. opinions: all about these images, oldest first."""
+    by_image: dict[str, list[Annotation]] = defaultdict(list)
+    for one in name_wholes(opinions, good):
+        by_image[one.image_id].append(one)
+    return [settle(some, present.get(image_id)) for image_id, some in by_image.items()
+            if any(one.role in PEOPLE for one in some)]  # fmt: skip
+
+
+def _compare(before: Sequence[Annotation], opinions: Sequence[Annotation]) -> tuple[int, int, int]:
+    """Return how many opinions would be new, changed and known."""
+    known = {one.key: one for one in before}
+    keys = [(one.key, one) for one in opinions]
+    n_new = sum(key not in known for key, _ in keys)
+    n_known = sum(known.get(key) == one for key, one in keys)
+    return n_new, len(keys) - n_new - n_known, n_known
+
+
+def _read(catalog: Catalog, found: AnnotationFormat, file: Path) -> list[Said]:
+    """Read everything before anything is recorded."""
+    ids_by_path = catalog.resolve()
+    sizes = catalog.sizes_of(ids_by_path.values()) if found.needs_sizes else None
+    lookup = ImageLookup(ids_by_path, (one.path for one in catalog.quarantined()), sizes)
+    said = list(found.reads(file, lookup))
+    unknown = [(one.image, one.where) for one in said if not one.annotation.image_id]
+    if unknown:
+        raise unknown_images(unknown, str(file))
+    return said
+
+
+def _complete(
+    catalog: Catalog, said: Sequence[Said], source: str, request: ImportRequest
+) -> list[tuple[str, Annotation]]:
+    """Return the opinions, each with its place, with what the file does not say and the request or the tasks do."""
+    arms: dict[str, set[str]] = defaultdict(set)
+    for task in catalog.annotations.tasks():
+        arms[task.image_id].add(task.prelabel)
+    completed = []
+    for where, one in ((one.where, one.annotation) for one in said):
+        only = arms.get(one.image_id, set())
+        role = request.role if one.role is Role.annotator else one.role
+        completed.append((where, replace(
+            one, role=role, annotator=one.annotator or request.annotator or NOBODY,
+            guideline=one.guideline or request.guideline, source=one.source or source,
+            prelabel=one.prelabel or (next(iter(only)) if len(only) == 1 and role in PEOPLE else ""),
+        )))  # fmt: skip
+    return completed
+
+
+def _distinct(opinions: Sequence[tuple[str, Annotation]]) -> list[Annotation]:
+    """Return each opinion once.
+
+    Raises:
+        DataError: two that differ have the same id in the tool.
+    """
+    first: dict[str, tuple[str, Annotation]] = {}
+    for where, one in opinions:
+        known_where, known = first.setdefault(one.key, (where, one))
+        if known != one and one.external_id:
+            raise DataError("two opinions have one id", where=where, found=repr(one.external_id),
+                            expected=f"another one than at {known_where}")  # fmt: skip
+    return [one for _, one in first.values()]
