@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from activesel.annotations import LabelState, Resolution, Role, Task
+from activesel.annotations import Box, LabelState, Resolution, Role, Task
 from activesel.catalog import Catalog
 from activesel.pipelines.qc import check_quality, record_consensus
+from activesel.pipelines.qc_files import as_json, write_quality
 from activesel.qualitygate import Verdict
 from tests.pipelines.opinions import BATCH, assign, err, make_batch, picks_of, say
 from tests.pipelines.workspaces import Job
@@ -138,3 +140,29 @@ def test_several_annotators_are_looked_at_apart(job: Job) -> None:
     assert quality.fleiss == pytest.approx(quality.alpha, abs=0.02)
     assert quality.overall is not None
     assert quality.overall.n == len(truth), "one pair an image"
+
+
+def test_shapes_are_matched_and_their_classes_compared(job: Job) -> None:
+    ids = picks_of(job)
+    for who, name, x in (("ann", "pit", 0), ("bob", "pit", 1), ("bob", "crack", 1)):
+        some = ids[:4] if name == "pit" else ids[4:6]
+        say(job.workspace, who, dict.fromkeys(some, name), shapes=(Box(name, x, 0, x + 4, 4),))
+    say(job.workspace, "ann", dict.fromkeys(ids[4:6], "pit"), shapes=(Box("pit", 0, 0, 4, 4),))
+    quality = check_quality(job.workspace, BATCH)
+    assert quality.shapes is not None
+    assert (quality.shapes.f1, quality.shapes.n_matched) == (1.0, 6)
+    assert quality.shapes.mean_iou == pytest.approx(12 / 20)
+    (row,) = quality.rows_of("matched shapes")
+    assert (row.agreement.n, row.agreement.observed) == (6, pytest.approx(4 / 6))
+
+
+def test_page_and_json(job: Job) -> None:
+    truth = truth_of(job)
+    say(job.workspace, "ann", truth)
+    say(job.workspace, "bob", {**truth, next(iter(truth)): "nonsense"})
+    quality = check_quality(job.workspace, BATCH)
+    page = write_quality(job.workspace, quality, as_json(quality))
+    text = page.read_text(encoding="utf8")
+    assert "nonsense" in text
+    assert "data:image/jpeg" in text
+    assert json.loads(page.with_suffix(".json").read_text())["verdict"] == quality.decision.verdict.value
