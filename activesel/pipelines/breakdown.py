@@ -18,7 +18,7 @@ from activesel.agreement import (
     one_vs_rest,
 )
 from activesel.matching import ShapeAgreement, summarise
-from activesel.pipelines.opinions import BatchOpinions, encode, shuffle_key
+from activesel.pipelines.opinions import BatchOpinions, draw_number, encode
 from activesel.seeds import derive_rng
 
 CONFIDENCE = 0.95
@@ -71,10 +71,10 @@ def split_by_annotator(
     both: dict[tuple[str, str], list[Pair]] = {}
     for image_id, of_image in said.items():
         names = sorted(of_image) if len(of_image) > 1 else []
+        chance = draw_number(seed, "against", image_id) if len(names) > 2 else 0
         for i, name in enumerate(names):
             others = [other for other in names if other != name]
-            other = min(others, key=lambda other: shuffle_key(seed, "against", image_id, name, other))
-            against[name].append((image_id, name, other))
+            against[name].append((image_id, name, others[(chance + i) % len(others)]))
             for later in names[i + 1 :]:
                 both.setdefault((name, later), []).append((image_id, name, later))
     rows = _rows("annotator", {name: tabulate(said, found, classes) for name, found in against.items()}, measure)

@@ -88,14 +88,13 @@ def verdict_of(annotation: Annotation, good: str) -> str:
     return min(counts, key=lambda name: (-counts[name], name))
 
 
-def shuffle_key(seed: int, *words: str) -> bytes:
-    """Return bytes to sort by: an order that chance decides, the same every time and whatever else there is."""
-    return hashlib.blake2b("\x1f".join([str(seed), *words]).encode("utf8", "surrogatepass"), digest_size=8).digest()
+def draw_number(seed: int, *words: str) -> int:
+    """Return 64 bits that chance decides, the same every time for the same words, whatever else there is."""
+    text = "\x1f".join([str(seed), *words]).encode("utf8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
 
 
-def pair_up(
-    said: Mapping[str, Mapping[str, str]], seed: int, fixed: Sequence[str] = ()
-) -> list[tuple[str, str, str]]:  # fmt: skip
+def pair_up(said: Mapping[str, Mapping[str, str]], seed: int, fixed: Sequence[str] = ()) -> list[tuple[str, str, str]]:
     """Return (image, first annotator, second annotator), one pair an image, so that pairs are independent.
 
     Chance decides which of several and in which order, so that who is first means nothing; two annotators in ``fixed``
@@ -104,8 +103,10 @@ def pair_up(
     pairs = []
     for image_id, of_image in said.items():
         names = sorted(of_image)
-        if len(fixed) != 2:
-            names = sorted(names, key=lambda name: shuffle_key(seed, "pair", image_id, name))
+        if len(names) > 1 and len(fixed) != 2:
+            chance = draw_number(seed, "pair", image_id)
+            first = names.pop(chance % len(names))
+            names = [first, names[chance // (len(names) + 1) % len(names)]]
         if len(names) > 1:
             pairs.append((image_id, names[0], names[1]))
     return pairs
