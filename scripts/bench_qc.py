@@ -99,7 +99,9 @@ def main() -> None:
         root = Path(folder) / "job"
         make_workspace(root, args.images, args.annotators)
         print(f"{args.images * args.annotators:,} opinions of {args.annotators} annotators")
-        print(f"floor, the rows read from SQLite, processor seconds: {measure_floor(root / '.activesel' / 'catalog.sqlite'):.2f} s")
+        print(
+            f"floor, the rows read from SQLite, processor seconds: {measure_floor(root / '.activesel' / 'catalog.sqlite'):.2f} s"
+        )
         for title in ("first", "again, nothing changed"):
             done = subprocess.run([sys.executable, __file__, "--one", str(root)], capture_output=True, text=True)
             if done.returncode:

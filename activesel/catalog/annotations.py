@@ -14,6 +14,7 @@ from activesel.catalog import tables as t
 from activesel.catalog.writing import insert, select_in
 
 RESOLVED = "resolved"  # the source under which what counts lies among the labels, where selection and training look
+_Transaction = Callable[[], AbstractContextManager[sa.Connection]]
 _FIELDS = ("image_id", "annotator", "name", "skipped", "created", "lead_time_s", "score", "guideline", "prelabel",
            "source", "external_id", "note")  # fmt: skip
 
@@ -30,13 +31,14 @@ class Added:
 class Annotations:
     """Reached as ``catalog.annotations``; every method that writes is one transaction."""
 
-    def __init__(self, transaction: Callable[[], AbstractContextManager[sa.Connection]]) -> None:
-        self._transaction = transaction
+    def __init__(self, reading: _Transaction, writing: _Transaction) -> None:
+        self._transaction = reading
+        self._writing = writing
 
     def add(self, annotations: Sequence[Annotation]) -> Added:
         """Record opinions about known images, all or none; what is known already changes nothing."""
         by_key = {one.key: one for one in annotations}
-        with self._transaction() as connection:
+        with self._writing() as connection:
             known = self._read(connection, t.opinions.c.key, by_key)
             changed = [key for key, one in known.items() if by_key[key] != one]
             keys = [{"a_key": key} for key in changed]
@@ -65,7 +67,7 @@ class Annotations:
         A name that counts is the newest of the image's labels; one that is rejected, or none, is no label. keep: states
         in which an image stays as it is, whoever brought it there meanwhile.
         """
-        with self._transaction() as connection:
+        with self._writing() as connection:
             columns = (t.resolutions.c.image_id, t.resolutions.c.state)
             kept = ({row.image_id for row in select_in(connection, sa.select(*columns), columns[0],
                                                        [one.image_id for one in resolutions]) if row.state in keep}
@@ -98,7 +100,7 @@ class Annotations:
         assert all(task.batch_id == batch_id for task in tasks), "tasks of another batch"
         rows = [{"batch_id": batch_id, "image_id": task.image_id, "route": task.route, "n_wanted": task.n_wanted,
                  "overlap": task.overlap, "gold": task.gold, "prelabel": task.prelabel} for task in tasks]  # fmt: skip
-        with self._transaction() as connection:
+        with self._writing() as connection:
             connection.execute(sa.delete(t.tasks).where(t.tasks.c.batch_id == batch_id))
             insert(connection, t.tasks, rows)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from activesel.errors import DataError
@@ -41,12 +41,13 @@ def to_labels(opinions: Iterable[Opinion], *, source: str) -> list[Label]:
                                 expected=f"{first.name!r} as at {first.where} ({first.image})",
                                 hint="keep one of them (files with equal content are one image)")  # fmt: skip
     if unknown:
-        raise _unknown_images(unknown, source)
+        raise unknown_images([(opinion.image, opinion.where) for opinion in unknown], source)
     return [Label(image_id, opinion.name, source) for image_id, opinion in first_by_image.items()]
 
 
-def _unknown_images(unknown: list[Opinion], source: str) -> DataError:
-    shown = ", ".join(f"{opinion.image!r} ({opinion.where})" for opinion in unknown[:_SHOWN])
+def unknown_images(unknown: Sequence[tuple[str, str]], source: str) -> DataError:
+    """Return the error about labels of images that nobody knows. unknown: as the file names each, and where."""
+    shown = ", ".join(f"{image!r} ({where})" for image, where in unknown[:_SHOWN])
     more = f", and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
     rows = "1 label is for an unknown image" if len(unknown) == 1 else f"{len(unknown)} labels are for unknown images"
     return DataError(rows, where=source, found=shown + more,

@@ -12,8 +12,8 @@ from activesel.annotations import Annotation, LabelState, Resolution, Role, Shap
 from activesel.catalog import Catalog
 from activesel.errors import DataError, UsageError
 from activesel.matching import match_shapes
+from activesel.pipelines.batch_opinions import BatchOpinions, read_opinions, verdict_of
 from activesel.pipelines.consensus import Agreed, agree
-from activesel.pipelines.opinions import BatchOpinions, read_opinions, verdict_of
 from activesel.workspace import Workspace
 
 SOURCE = "adjudication"

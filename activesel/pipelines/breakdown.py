@@ -18,7 +18,7 @@ from activesel.agreement import (
     one_vs_rest,
 )
 from activesel.matching import ShapeAgreement, summarise
-from activesel.pipelines.opinions import BatchOpinions, draw_number, encode
+from activesel.pipelines.batch_opinions import BatchOpinions, draw_number, encode
 from activesel.seeds import derive_rng
 
 CONFIDENCE = 0.95

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from activesel.consensus import Opinions, reach_consensus
-from activesel.pipelines.opinions import BatchOpinions, encode, verdict_of
+from activesel.pipelines.batch_opinions import BatchOpinions, encode, verdict_of
 
 
 @dataclass(frozen=True)

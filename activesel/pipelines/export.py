@@ -1,4 +1,4 @@
-"""The story of `activesel export`: a stored batch in the form that an annotation tool reads."""
+"""The story of `activesel export --format`: a stored batch as its files are, as COCO, or as a list of paths."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def find_batch(workspace: Workspace, name: str | None) -> str:
     Raises:
         DataError: there is none, or none of that name.
     """
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         known = catalog.batch_ids()
     if not known:
         raise DataError("there is no batch yet", where=str(workspace.root), hint="run `activesel select --budget 200`")
@@ -33,8 +33,8 @@ def find_batch(workspace: Workspace, name: str | None) -> str:
     return name.zfill(4)
 
 
-def export_batch(workspace: Workspace, batch_id: str, format_name: str, out: Path) -> int:
-    """Write a batch to ``out``, atomically; return the number of images.
+def export_batch(workspace: Workspace, batch_id: str, format_name: str, out: Path, *, dry_run: bool = False) -> int:
+    """Write a batch to ``out``, atomically, in a dry run not at all; return the number of images.
 
     Raises:
         UsageError: an unknown format, or ``out`` is a folder. DataError: no such batch. UnreachableError: a full disk.
@@ -44,7 +44,9 @@ def export_batch(workspace: Workspace, batch_id: str, format_name: str, out: Pat
     if out.is_dir():
         raise UsageError("--out is a folder", where=str(out), expected="a file")
     batch = read_batch(workspace, batch_id)
-    write_atomic(out, FORMATS[format_name](workspace, batch))
+    content = FORMATS[format_name](workspace, batch)
+    if not dry_run:
+        write_atomic(out, content)
     return len(batch.picks)
 
 
@@ -77,7 +79,7 @@ def _as_coco(workspace: Workspace, batch: BatchFile) -> str:
 
     An image labelled since carries its label as one annotation around the whole image: the label says no more.
     """
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         labels = catalog.labels_of(pick.image_id for pick in batch.picks)
         sizes = catalog.sizes_of(pick.image_id for pick in batch.picks)
         names = catalog.label_columns().names

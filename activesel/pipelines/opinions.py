@@ -1,150 +1,152 @@
-"""What people said about a batch, read from the catalog and put side by side; measures nothing."""
+"""The story of `activesel import`: opinions from an annotation tool's file into the catalog, and what then counts."""
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
-from activesel.annotations import Annotation, Resolution, Role, Task
-from activesel.catalog import Catalog, LabelColumns
-from activesel.ids import find_ids, pack_ids, unique_ids
-from activesel.pipelines.batch import PickRecord, read_batch
+from activesel.annotations import Annotation, Resolution, Role
+from activesel.catalog import Catalog
+from activesel.errors import DataError
+from activesel.labels import AnnotationFormat, ImageLookup, Said, get_format, guess_format, unknown_images
+from activesel.labels.lookup import SET_ASIDE
+from activesel.settling import PEOPLE, name_wholes, settle
 from activesel.workspace import Workspace
 
-GOOD = "good"  # what no shape and no class means where nothing says how that class is called
-
-Said = dict[str, dict[str, Annotation]]  # image id -> annotator -> the last that they said
+NOBODY = "unknown"  # whoever spoke in a file that does not say; all such files together are one person
 
 
 @dataclass(frozen=True)
-class BatchOpinions:
-    """A batch's picks, what was wanted of people, and the last opinion of each about each image.
+class ImportRequest:
+    """format_name: None to go by the content. annotator, role, guideline: of opinions that do not say."""
 
-    people, experts: of the batch's images; known: gold answers. gold_said: what people said about gold images, of this
-    batch or earlier ones. assigned: whether an overlap was drawn beforehand. resolved: what counts at present.
+    file: Path
+    format_name: str | None = None
+    annotator: str = ""
+    role: Role = Role.annotator
+    guideline: str = ""
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class ImportSummary:
+    """n_opinions: in the file, each once. n_new, n_changed, n_known: those of them the catalog had not, had otherwise,
+    had. n_set_aside: about images that ingest could not use. n_by_state, n_by_class: of the file's images, now.
+    n_settled: images of which something else counts than before. In a dry run, what would be.
     """
 
-    batch_id: str
-    picks: dict[str, PickRecord]
-    tasks: dict[str, Task]
-    people: Said
-    experts: Said
-    known: dict[str, str]
-    gold_said: Said
-    resolved: dict[str, Resolution]
-    good: str
-    notes: tuple[str, ...]
-
-    @property
-    def assigned(self) -> bool:
-        return bool(self.tasks)
-
-    @property
-    def annotators(self) -> tuple[str, ...]:
-        return tuple(sorted({name for said in self.people.values() for name in said}))
-
-    @property
-    def blind(self) -> list[str]:
-        """Ids of the images whose opinions were drawn to be compared, or happen to be two where nothing was drawn."""
-        drawn = [i for i in self.people if self.tasks[i].overlap] if self.assigned else list(self.people)
-        return [image_id for image_id in drawn if len(self.people[image_id]) > 1]
+    file: str
+    format_name: str
+    n_opinions: int
+    n_images: int
+    n_new: int
+    n_changed: int
+    n_known: int
+    n_skipped: int
+    n_set_aside: int
+    n_settled: int
+    n_by_state: dict[str, int]
+    n_by_class: dict[str, int]
+    dry_run: bool
 
 
-def read_opinions(workspace: Workspace, batch_id: str) -> BatchOpinions:
-    """Read all about one batch. Gold images are left out of what people said of the batch.
+def import_annotations(workspace: Workspace, request: ImportRequest) -> ImportSummary:
+    """Record every opinion of a file, or on error none, and settle what counts; the caller holds the workspace's lock.
+
+    The same file again changes nothing, and ends what a killed run began.
 
     Raises:
-        DataError: no such batch, or its file is gone.
+        DataError: a malformed file, with its place, or an opinion about an unknown image. UsageError: no such format.
     """
-    picks = {pick.image_id: pick for pick in read_batch(workspace, batch_id).picks}
+    found = get_format(request.format_name) if request.format_name else guess_format(request.file)
     with Catalog.open(workspace.catalog_path) as catalog:
-        every = catalog.annotations.tasks()
-        tasks = {task.image_id: task for task in every if task.batch_id == batch_id}
-        gold_ids = {task.image_id for task in every if task.gold}
-        opinions = catalog.annotations.read({*picks, *tasks, *gold_ids})
-        resolved = catalog.annotations.resolutions()
-        labels = catalog.label_columns()
-    good, notes = _find_good(workspace, labels, list(picks), opinions)
-    known = {one.image_id: verdict_of(one, good) for one in opinions if one.role is Role.gold and not one.skipped}
-    people, experts, gold_said = _sort_out(opinions, known, {*picks, *tasks})
-    if tasks:
-        people = {image_id: said for image_id, said in people.items() if image_id in tasks}
-    return BatchOpinions(batch_id, picks, tasks, people, experts, known, gold_said,
-                         {i: resolved[i] for i in picks if i in resolved}, good, tuple(notes))  # fmt: skip
+        said = _read(catalog, found, request.file)
+        kept = [one for one in said if one.annotation.image_id != SET_ASIDE]
+        opinions = _distinct(_complete(catalog, kept, found.name, request))
+        summary = record(catalog, opinions, good=workspace.config.embedding.good, dry_run=request.dry_run)
+    return replace(summary, file=str(request.file), format_name=found.name, n_set_aside=len(said) - len(kept))
 
 
-def verdict_of(annotation: Annotation, good: str) -> str:
-    """Return the class of the whole image: the one given, else that of most shapes, else the good one."""
-    if annotation.name is not None:
-        return annotation.name
-    if not annotation.shapes:
-        return good
-    counts = Counter(shape.name for shape in annotation.shapes)
-    return min(counts, key=lambda name: (-counts[name], name))
+def record(catalog: Catalog, opinions: Sequence[Annotation], *, good: str | None, dry_run: bool) -> ImportSummary:
+    """Add opinions about known images to the catalog, and settle what counts for each of these images."""
+    ids = {one.image_id for one in opinions}
+    before = catalog.annotations.read(ids)
+    added = _compare(before, opinions) if dry_run else catalog.annotations.add(opinions)
+    n_new, n_changed, n_known = added if isinstance(added, tuple) else (added.n_new, added.n_changed, added.n_known)
+    after = list({one.key: one for one in [*before, *opinions]}.values()) if dry_run else catalog.annotations.read(ids)
+    present = catalog.annotations.resolutions()
+    resolved = settle_all(after, present, good)
+    fresh = [one for one in resolved if one != present.get(one.image_id)]
+    if not dry_run:
+        catalog.annotations.resolve(fresh)
+    return ImportSummary(
+        "", "", len(opinions), len(ids), n_new, n_changed, n_known, sum(bool(one.skipped) for one in opinions), 0,
+        len(fresh), dict(Counter(one.state.value for one in resolved)),
+        dict(Counter(one.name for one in resolved if one.name is not None)), dry_run,
+    )  # fmt: skip
 
 
-def draw_number(seed: int, *words: str) -> int:
-    """Return 64 bits that chance decides, the same every time for the same words, whatever else there is."""
-    text = "\x1f".join([str(seed), *words]).encode("utf8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
+def settle_all(opinions: Sequence[Annotation], present: Mapping[str, Resolution], good: str | None) -> list[Resolution]:
+    """Return what counts for each image that a person spoke about. opinions: all about these images, oldest first."""
+    by_image: dict[str, list[Annotation]] = defaultdict(list)
+    for one in name_wholes(opinions, good):
+        by_image[one.image_id].append(one)
+    return [settle(some, present.get(image_id)) for image_id, some in by_image.items()
+            if any(one.role in PEOPLE for one in some)]  # fmt: skip
 
 
-def pair_up(said: Mapping[str, Mapping[str, str]], seed: int, fixed: Sequence[str] = ()) -> list[tuple[str, str, str]]:
-    """Return (image, first annotator, second annotator), one pair an image, so that pairs are independent.
+def _compare(before: Sequence[Annotation], opinions: Sequence[Annotation]) -> tuple[int, int, int]:
+    """Return how many opinions would be new, changed and known."""
+    known = {one.key: one for one in before}
+    keys = [(one.key, one) for one in opinions]
+    n_new = sum(key not in known for key, _ in keys)
+    n_known = sum(known.get(key) == one for key, one in keys)
+    return n_new, len(keys) - n_new - n_known, n_known
 
-    Chance decides which of several and in which order, so that who is first means nothing; two annotators in ``fixed``
-    are all there are, and keep that order.
+
+def _read(catalog: Catalog, found: AnnotationFormat, file: Path) -> list[Said]:
+    """Read everything before anything is recorded."""
+    ids_by_path = catalog.resolve()
+    sizes = catalog.sizes_of(ids_by_path.values()) if found.needs_sizes else None
+    lookup = ImageLookup(ids_by_path, (one.path for one in catalog.quarantined()), sizes)
+    said = list(found.reads(file, lookup))
+    unknown = [(one.image, one.where) for one in said if not one.annotation.image_id]
+    if unknown:
+        raise unknown_images(unknown, str(file))
+    return said
+
+
+def _complete(
+    catalog: Catalog, said: Sequence[Said], source: str, request: ImportRequest
+) -> list[tuple[str, Annotation]]:
+    """Return the opinions, each with its place, with what the file does not say and the request or the tasks do."""
+    arms: dict[str, set[str]] = defaultdict(set)
+    for task in catalog.annotations.tasks():
+        arms[task.image_id].add(task.prelabel)
+    completed = []
+    for where, one in ((one.where, one.annotation) for one in said):
+        only = arms.get(one.image_id, set())
+        role = request.role if one.role is Role.annotator else one.role
+        completed.append((where, replace(
+            one, role=role, annotator=one.annotator or request.annotator or NOBODY,
+            guideline=one.guideline or request.guideline, source=one.source or source,
+            prelabel=one.prelabel or (next(iter(only)) if len(only) == 1 and role in PEOPLE else ""),
+        )))  # fmt: skip
+    return completed
+
+
+def _distinct(opinions: Sequence[tuple[str, Annotation]]) -> list[Annotation]:
+    """Return each opinion once.
+
+    Raises:
+        DataError: two that differ have the same id in the tool.
     """
-    pairs = []
-    for image_id, of_image in said.items():
-        names = sorted(of_image)
-        if len(names) > 1 and len(fixed) != 2:
-            chance = draw_number(seed, "pair", image_id)
-            first = names.pop(chance % len(names))
-            names = [first, names[chance // (len(names) + 1) % len(names)]]
-        if len(names) > 1:
-            pairs.append((image_id, names[0], names[1]))
-    return pairs
-
-
-def encode(verdicts: Iterable[str], classes: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Return the place of each verdict in ``classes``."""
-    place = {name: number for number, name in enumerate(classes)}
-    return np.array([place[name] for name in verdicts], np.int64)
-
-
-def _sort_out(opinions: Sequence[Annotation], known: Mapping[str, str], batch: set[str]) -> tuple[Said, Said, Said]:
-    people: Said = {}
-    experts: Said = {}
-    gold_said: Said = {}
-    for one in opinions:  # in the order of recording: the last counts
-        if one.role is Role.expert and one.image_id in batch:
-            experts.setdefault(one.image_id, {})[one.annotator] = one
-        elif one.role is Role.annotator:
-            place = gold_said if one.image_id in known else people
-            place.setdefault(one.image_id, {})[one.annotator] = one
-    return {i: said for i, said in people.items() if i in batch}, experts, gold_said
-
-
-def _find_good(
-    workspace: Workspace, labels: LabelColumns, batch: Sequence[str], opinions: Sequence[Annotation]
-) -> tuple[str, list[str]]:
-    """Return the class without a defect: of the settings, else the most frequent label, else the most frequent name.
-
-    Labels of the batch itself do not count: they follow from this, and a second run must find what the first one did.
-    """
-    if workspace.config.embedding.good is not None:
-        return workspace.config.embedding.good, []
-    others = find_ids(unique_ids(pack_ids(batch)), labels.ids) < 0
-    counts = np.bincount(labels.codes[others], minlength=len(labels.names))
-    seen = Counter({name: n for name, n in zip(labels.names, counts.tolist(), strict=True) if n})
-    seen = seen or Counter(one.name for one in opinions if one.name is not None and one.role is Role.annotator)
-    if not seen:
-        return GOOD, []
-    good = min(seen, key=lambda name: (-seen[name], name))
-    return good, [f"the good class is taken to be {good}, the most frequent label; set embedding.good to say otherwise"]
+    first: dict[str, tuple[str, Annotation]] = {}
+    for where, one in opinions:
+        known_where, known = first.setdefault(one.key, (where, one))
+        if known != one and one.external_id:
+            raise DataError("two opinions have one id", where=where, found=repr(one.external_id),
+                            expected=f"another one than at {known_where}")  # fmt: skip
+    return [one for _, one in first.values()]

@@ -12,6 +12,7 @@ from activesel.agreement import Agreement
 from activesel.annotations import LabelState, Resolution
 from activesel.catalog import Catalog
 from activesel.matching import ShapeAgreement
+from activesel.pipelines.batch_opinions import BatchOpinions, pair_up, read_opinions, verdict_of
 from activesel.pipelines.breakdown import (
     CONFIDENCE,
     Row,
@@ -24,7 +25,6 @@ from activesel.pipelines.breakdown import (
     tabulate,
 )
 from activesel.pipelines.consensus import Agreed, agree
-from activesel.pipelines.opinions import BatchOpinions, pair_up, read_opinions, verdict_of
 from activesel.proof import wilson
 from activesel.qualitygate import Decision, GoldScore, Thresholds, decide
 from activesel.workspace import Workspace
@@ -91,15 +91,16 @@ def read_thresholds(workspace: Workspace) -> Thresholds:
 def record_consensus(workspace: Workspace, quality: Quality) -> int:
     """Record what counts of the batch's images by what people said; return how many changed.
 
-    agreed where two or more are of one mind, else raw. What an expert decided stays, and so does what is unchanged, so
+    agreed where two or more are of one mind, else raw; where they differ the consensus counts if it is as sure as
+    quality.posterior, and nothing does otherwise. What an expert decided stays, and so does what is unchanged, so
     that a second run writes nothing.
     """
-    opinions, consensus = quality.opinions, quality.consensus
+    opinions, consensus, least = quality.opinions, quality.consensus, workspace.config.quality.posterior
     fresh = []
     for image_id in opinions.picks:
         if image_id not in opinions.people:
             continue
-        one = resolve_image(image_id, list(_verdicts(opinions, image_id).values()), consensus)
+        one = resolve_image(image_id, list(_verdicts(opinions, image_id).values()), consensus, least)
         before = opinions.resolved.get(image_id)
         if before is not None and (before.state in (*EXPERT_STATES, LabelState.synthetic) or _is_same(before, one)):
             continue
@@ -109,13 +110,18 @@ def record_consensus(workspace: Workspace, quality: Quality) -> int:
     return len(fresh)
 
 
-def resolve_image(image_id: str, verdicts: Sequence[str], consensus: Agreed) -> Resolution:
-    """Return what counts for an image that people called so: a single opinion stands as it was given."""
+def resolve_image(image_id: str, verdicts: Sequence[str], consensus: Agreed, least: float) -> Resolution:
+    """Return what counts for an image that people called so: a single opinion stands as it was given.
+
+    least: posterior from which the consensus of people who differ counts, 0..1.
+    """
     if not verdicts:
         return Resolution(image_id, None, LabelState.raw, None, "consensus")
-    name = verdicts[0] if len(set(verdicts)) == 1 else consensus.name_of(image_id)
-    state = LabelState.agreed if len(verdicts) > 1 and len(set(verdicts)) == 1 else LabelState.raw
-    return Resolution(image_id, name, state, round(consensus.confidence_in(image_id, name), 6), "consensus")
+    same = len(set(verdicts)) == 1
+    name = verdicts[0] if same else consensus.name_of(image_id)
+    confidence = round(consensus.confidence_in(image_id, name), 6)
+    state = LabelState.agreed if len(verdicts) > 1 and same else LabelState.raw
+    return Resolution(image_id, name if same or confidence >= least else None, state, confidence, "consensus")
 
 
 def score_gold(opinions: BatchOpinions) -> tuple[GoldScore, ...]:

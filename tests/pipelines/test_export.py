@@ -4,47 +4,28 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from activesel.catalog import Catalog
 from activesel.errors import DataError, UsageError
-from activesel.pipelines.batch import BatchFile, PickRecord
 from activesel.pipelines.export import FORMATS, export_batch, find_batch
 from activesel.pipelines.ingest import ingest
 from activesel.pipelines.labels import import_labels
-from activesel.workspace import Workspace, create_workspace, write_atomic, write_json
-from tests.cli.samples import KINDS, write_labels, write_photos
-
-N_PICKS = 4
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    return write_photos(tmp_path / "photos with, a comma", 8)
+from activesel.workspace import Workspace, create_workspace, write_json
+from tests.cli.samples import KINDS, write_labels
+from tests.pipelines.handed_out import N_PICKS, make_batch
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, photos: Path) -> Workspace:
-    """Eight images and a batch of four, written by hand: exports read files, they do not choose."""
-    made = create_workspace(tmp_path / "job")
-    ingest(made, str(photos))
-    with Catalog.open(made.catalog_path) as catalog:
-        rows = catalog.images()[:N_PICKS]
-        catalog.add_batch("0001", [row.image_id for row in rows], ["train"] * N_PICKS, "2026-01-01T00:00:00")
-    picks = tuple(
-        PickRecord(rank, row.image_id, row.path, "strategy", "a, \"quoted\" reason", None, None, 1.0, None,
-                   {"density": 0.5}, 2, None, {"station": "A"}) for rank, row in enumerate(rows, start=1)
-    )  # fmt: skip
-    batch = BatchFile(1, "0001", "2026-01-01T00:00:00", "key", "random", 4.0, 0, "activesel select", {}, {}, {}, (), 8,
-                      0, picks)  # fmt: skip
-    folder = made.batches_dir / "0001"
-    write_json(folder / "batch.json", asdict(batch))
-    lines = ["rank,path,reason"] + [f'{pick.rank},"{pick.path}",because' for pick in picks]
-    write_atomic(folder / "batch.csv", "\n".join(lines) + "\n")
-    return made
+def workspace(tmp_path: Path) -> Workspace:
+    return make_batch(tmp_path)
+
+
+@pytest.fixture
+def photos(workspace: Workspace) -> Path:
+    return workspace.root.parent / "photos with, a comma"
 
 
 def paths_of(workspace: Workspace) -> list[str]:

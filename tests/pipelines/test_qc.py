@@ -99,9 +99,19 @@ def test_what_counts_is_recorded_once_and_never_over_an_expert(job: Job) -> None
     assert found[ids[1]].state is LabelState.rejected
     assert all(found[i].state is LabelState.agreed and found[i].name == truth[i] for i in ids[2:10])
     assert found[ids[10]].state is LabelState.raw
+    assert found[ids[10]].name == truth[ids[10]], "one against a class that nobody else ever saw"
     assert all((found[i].state, found[i].name) == (LabelState.raw, truth[i]) for i in ids[11:])
     assert record_consensus(job.workspace, check_quality(job.workspace, BATCH)) == 0
     assert resolutions(job) == found
+
+
+def test_a_doubtful_consensus_is_no_label(job: Job) -> None:
+    truth, careful = truth_of(job), job.open("quality.posterior=0.999")
+    first = next(iter(truth))
+    say(job.workspace, "ann", truth)
+    say(job.workspace, "bob", {**truth, first: "pit" if truth[first] != "pit" else "free"})
+    record_consensus(careful, check_quality(careful, BATCH))
+    assert (resolutions(job)[first].state, resolutions(job)[first].name) == (LabelState.raw, None)
 
 
 def test_an_expert_who_decides_meanwhile_is_not_overwritten(job: Job) -> None:
