@@ -99,9 +99,8 @@ def main() -> None:
         root = Path(folder) / "job"
         make_workspace(root, args.images, args.annotators)
         print(f"{args.images * args.annotators:,} opinions of {args.annotators} annotators")
-        print(
-            f"floor, the rows read from SQLite, processor seconds: {measure_floor(root / '.activesel' / 'catalog.sqlite'):.2f} s"
-        )
+        floor = measure_floor(root / ".activesel" / "catalog.sqlite")
+        print(f"floor, the rows read from SQLite: {floor:.2f} processor seconds")
         for title in ("first", "again, nothing changed"):
             done = subprocess.run([sys.executable, __file__, "--one", str(root)], capture_output=True, text=True)
             if done.returncode:
