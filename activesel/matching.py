@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from activesel.annotations import Box, Mask, Polygon, Shape
-from activesel.records import BoolArray
+from activesel.records import BoolArray, FloatArray
 
 GRID_PX = 512  # longest side on which shapes that are no boxes are compared, whatever their size
 
@@ -122,7 +121,7 @@ def draw_shape(shape: Shape, within: Bounds) -> BoolArray:
     return grid.astype(bool)
 
 
-def _resample(mask: Mask, xs: npt.NDArray[np.float64], ys: npt.NDArray[np.float64]) -> BoolArray:
+def _resample(mask: Mask, xs: FloatArray, ys: FloatArray) -> BoolArray:
     inside = np.repeat(np.arange(len(mask.runs)) % 2 == 1, mask.runs).reshape(mask.height, mask.width)
     columns, rows = np.floor(xs - mask.left).astype(np.int64), np.floor(ys - mask.top).astype(np.int64)
     within = ((rows >= 0) & (rows < mask.height))[:, None] & ((columns >= 0) & (columns < mask.width))[None, :]
