@@ -18,7 +18,7 @@ from activesel.agreement import (
     one_vs_rest,
 )
 from activesel.matching import ShapeAgreement, summarise
-from activesel.pipelines.batch_opinions import BatchOpinions, draw_number, encode
+from activesel.pipelines.batch_opinions import BatchOpinions, encode
 from activesel.seeds import derive_rng
 
 CONFIDENCE = 0.95
@@ -67,19 +67,21 @@ def split_by_annotator(
     annotators = opinions.annotators
     if len(annotators) < 3:
         return []
-    against: dict[str, list[Pair]] = {name: [] for name in annotators}
-    both: dict[tuple[str, str], list[Pair]] = {}
-    for image_id, of_image in said.items():
-        names = sorted(of_image) if len(of_image) > 1 else []
-        chance = draw_number(seed, "against", image_id) if len(names) > 2 else 0
-        for i, name in enumerate(names):
-            others = [other for other in names if other != name]
-            against[name].append((image_id, name, others[(chance + i) % len(others)]))
-            for later in names[i + 1 :]:
-                both.setdefault((name, later), []).append((image_id, name, later))
-    rows = _rows("annotator", {name: tabulate(said, found, classes) for name, found in against.items()}, measure)
-    tables = {" / ".join(pair): tabulate(said, found, classes) for pair, found in sorted(both.items())}
-    return rows + _rows("pair", tables, measure)
+    place = {name: number for number, name in enumerate(annotators)}
+    codes = np.full((len(said), len(annotators)), -1, np.int64)  # (images, annotators), -1 = no opinion
+    for row, of_image in enumerate(said.values()):
+        codes[row, [place[name] for name in of_image]] = encode(of_image.values(), classes)
+    lots = np.where(codes >= 0, derive_rng(seed, "against").random(codes.shape), 2.0)
+    n_classes, rows = max(2, len(classes)), np.arange(len(said))
+    against, both = {}, {}
+    for i, name in enumerate(annotators):
+        others = lots.copy()
+        others[:, i] = 2.0
+        chosen = np.where(others.min(axis=1, initial=2.0) < 2.0, codes[rows, others.argmin(axis=1)], -1)
+        against[name] = count_table(codes[:, i], chosen, n_classes)
+        for j in range(i + 1, len(annotators)):
+            both[f"{name} / {annotators[j]}"] = count_table(codes[:, i], codes[:, j], n_classes)
+    return _rows("annotator", against, measure) + _rows("pair", both, measure)
 
 
 def split_by_column(
