@@ -75,6 +75,10 @@ class StoppingConfig(_Section):
     least_gain: float = Field(gt=0, le=1)
 
 
+class SynthConfig(_Section):
+    give_up_error: float = Field(ge=0, lt=1)
+
+
 class QualityConfig(_Section):
     overlap: float = Field(ge=0, le=1)
     half_width: float = Field(gt=0, le=1)
@@ -126,6 +130,7 @@ class Config(_Section):
     selection: SelectionConfig
     scores: ScoresConfig
     stopping: StoppingConfig
+    synth: SynthConfig
     quality: QualityConfig
     prelabel: PrelabelConfig
     dataset: DatasetConfig
