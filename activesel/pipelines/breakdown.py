@@ -73,7 +73,8 @@ def split_by_annotator(
         codes[row, [place[name] for name in of_image]] = encode(of_image.values(), classes)
     lots = np.where(codes >= 0, derive_rng(seed, "against").random(codes.shape), 2.0)
     n_classes, rows = max(2, len(classes)), np.arange(len(said))
-    against, both = {}, {}
+    against: dict[str, npt.NDArray[np.int64]] = {}
+    both: dict[str, npt.NDArray[np.int64]] = {}
     for i, name in enumerate(annotators):
         others = lots.copy()
         others[:, i] = 2.0
