@@ -82,7 +82,7 @@ def rank_cases(cases: Iterable[Case], rules: QueueRules) -> list[QueueItem]:
     people passed and good ones that they rejected: looking at one alone would confirm the model.
     """
     found = [(case, why) for case in cases if (why := find_reasons(case, rules))]
-    found.sort(key=lambda pair: _urgency(*pair, rules))
+    found.sort(key=lambda pair: _urgency(pair[0], pair[1], rules))
     found = _alternate(found, rules)
     return [
         QueueItem(rank, case.image_id, case.path, next(iter(why)), tuple(why.values()), case.consensus, case.posterior,

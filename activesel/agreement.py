@@ -96,13 +96,14 @@ def measure_agreement(
     c, n = len(table), int(table.sum())
     tail = (1 - confidence) / 2
     ends = np.quantile(draw_kappa(table, rng), [tail, 1 - tail, 2 * tail, 1 - 2 * tail])
+    low, high, at_least, at_most = map(float, ends)
     kappa, observed = float(cohen_kappa(table)), float(np.trace(table)) / n
     ((none, only_first), (only_second, defect)) = one_vs_rest(table, c - 1 if negative is None else negative).tolist()
     split = only_first + only_second
     mean = (table.sum(0) + table.sum(1)) / (2 * n)
     chance = float((mean * (1 - mean)).sum()) / (c - 1) if c > 1 else 1.0  # Gwet (2008)
     return Agreement(
-        n, None if math.isnan(kappa) else kappa, *ends.tolist(), observed,
+        n, None if math.isnan(kappa) else kappa, low, high, at_least, at_most, observed,
         2 * defect / (2 * defect + split) if defect + split else None,
         2 * none / (2 * none + split) if none + split else None,
         defect + split, (defect - none) / n, (only_second - only_first) / n,

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from activesel.annotations import Box, Mask, Polygon, Shape
-from activesel.records import BoolArray
+from activesel.records import BoolArray, FloatArray
 
 GRID_PX = 512  # longest side on which shapes that are no boxes are compared, whatever their size
 
@@ -50,6 +49,9 @@ def match_shapes(first: Sequence[Shape], second: Sequence[Shape], least_iou: flo
 
     Classes play no part: who calls the same spot something else has found it.
     """
+    if len(first) <= 1 and len(second) <= 1:  # most images: nothing to choose from
+        found = [(0, 0, measure_iou(a, b)) for a in first for b in second]
+        return Matched(len(first), len(second), tuple(pair for pair in found if pair[2] >= least_iou))
     from scipy.optimize import linear_sum_assignment
 
     iou = np.array([[measure_iou(a, b) for b in second] for a in first]).reshape(len(first), len(second))
@@ -119,7 +121,7 @@ def draw_shape(shape: Shape, within: Bounds) -> BoolArray:
     return grid.astype(bool)
 
 
-def _resample(mask: Mask, xs: npt.NDArray[np.float64], ys: npt.NDArray[np.float64]) -> BoolArray:
+def _resample(mask: Mask, xs: FloatArray, ys: FloatArray) -> BoolArray:
     inside = np.repeat(np.arange(len(mask.runs)) % 2 == 1, mask.runs).reshape(mask.height, mask.width)
     columns, rows = np.floor(xs - mask.left).astype(np.int64), np.floor(ys - mask.top).astype(np.int64)
     within = ((rows >= 0) & (rows < mask.height))[:, None] & ((columns >= 0) & (columns < mask.width))[None, :]

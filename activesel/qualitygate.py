@@ -57,7 +57,7 @@ def decide(agreement: Agreement | None, gold: Sequence[GoldScore], thresholds: T
     annotator who surely misses known answers fails the batch, whatever the kappa.
     """
     failures = [
-        f"{one.annotator} gave {one.n_right} of {one.n} known answers: {one.high:.2f} at best, not {thresholds.gold:g}"
+        f"{one.annotator} gave {one.n_right} of {one.n} known answers: {one.high:.3f} at best, not {thresholds.gold:g}"
         for one in gold if one.high < thresholds.gold
     ]  # fmt: skip
     if agreement is not None and agreement.at_most < thresholds.kappa:

@@ -244,8 +244,8 @@ def summarise_gate(cells: Sequence[Cell]) -> str:
     enough = [c for c in cells if c.defects >= 20]
     lax = max(c.passed_lax for c in wrong)
     return "\n".join([
-        f"* **Wrong passes** (true kappa below .90, {len(wrong)} settings): {np.mean([c.passed for c in wrong]):.1%} on "
-        f"average, **{max(c.passed for c in wrong):.1%} in the worst setting**; target 5 % at most. With "
+        f"* **Wrong passes** (true kappa below .90, {len(wrong)} settings): {np.mean([c.passed for c in wrong]):.1%} "
+        f"on average, **{max(c.passed for c in wrong):.1%} in the worst setting**; target 5 % at most. With "
         f"`quality.least_low` at 0.8, as first proposed, {np.mean([c.passed_lax for c in wrong]):.1%} and {lax:.1%}: "
         "it missed the target, so the default is 0.9.",
         f"* **Wrong fails** (true kappa of .90 or more, {len(right)} settings): "

@@ -66,6 +66,7 @@ def _show(quality: Quality, document: dict[str, object]) -> None:
                   f"{len(opinions.annotators)} people, {len(opinions.blind)} by two or more to be compared"),
         ("skipped", f"{quality.n_skipped} opinions" if quality.n_skipped else None),
         ("several", _say_several(quality)),
+        ("shapes", _say_shapes(quality)),
         *(("note", note) for note in quality.notes),
     ])  # fmt: skip
     if quality.overall is not None:
@@ -88,6 +89,14 @@ def _say_several(quality: Quality) -> str | None:
         return None
     fleiss = "" if quality.fleiss is None else f", Fleiss' kappa {quality.fleiss:.3f}"
     return f"Krippendorff's alpha {quality.alpha:.3f}{fleiss}"
+
+
+def _say_shapes(quality: Quality) -> str | None:
+    found = quality.shapes
+    if found is None or found.f1 is None:
+        return None
+    iou = "" if found.mean_iou is None else f", mean IoU of the matched {found.mean_iou:.2f}"
+    return f"{found.n_matched} matched of {found.n_first} and {found.n_second}, F1 between people {found.f1:.2f}{iou}"
 
 
 def _cells(one: Agreement) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from activesel.pipelines.batch import PickRecord, read_batch
 from activesel.pipelines.batch_opinions import GOOD, verdict_of
 from activesel.records import BoolArray
 from activesel.seeds import derive_rng
+from activesel.settling import name_wholes
 from activesel.workspace import Workspace
 
 Router = Callable[[Sequence[PickRecord]], Mapping[str, str]]  # image id -> "crowd" or "expert"; absent = crowd
@@ -129,7 +130,8 @@ def _read(workspace: Workspace, batch_id: str, picks: Sequence[str]) -> _Known:
     weak = {i for i, one in resolved.items() if one.state in (LabelState.weak, LabelState.synthetic)}
     seen = Counter(dict(zip(columns.names, np.bincount(columns.codes).tolist(), strict=False)))
     good = min(seen, key=lambda name: (-seen[name], name)) if seen else None
-    gold = {one.image_id: verdict_of(one, good or GOOD) for one in opinions if _is_gold(one)}
+    known = name_wholes([one for one in opinions if _is_gold(one)], good)
+    gold = {one.image_id: verdict_of(one, good or GOOD) for one in known}
     times = Counter(task.image_id for task in tasks if task.gold and task.batch_id < batch_id)
     mine = tuple(task for task in tasks if task.batch_id == batch_id)
     return _Known(mine, len(people | (set(labels) - weak)), gold, times, good)

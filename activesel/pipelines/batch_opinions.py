@@ -14,6 +14,7 @@ from activesel.annotations import Annotation, Resolution, Role, Task
 from activesel.catalog import Catalog, LabelColumns
 from activesel.ids import find_ids, pack_ids, unique_ids
 from activesel.pipelines.batch import PickRecord, read_batch
+from activesel.settling import name_wholes
 from activesel.workspace import Workspace
 
 GOOD = "good"  # what no shape and no class means where nothing says how that class is called
@@ -70,6 +71,7 @@ def read_opinions(workspace: Workspace, batch_id: str) -> BatchOpinions:
         resolved = catalog.annotations.resolutions()
         labels = catalog.label_columns()
     good, notes = _find_good(workspace, labels, list(picks), opinions)
+    opinions = name_wholes(opinions, good)
     known = {one.image_id: verdict_of(one, good) for one in opinions if one.role is Role.gold and not one.skipped}
     people, experts, gold_said = _sort_out(opinions, known, {*picks, *tasks})
     if tasks:
@@ -79,23 +81,17 @@ def read_opinions(workspace: Workspace, batch_id: str) -> BatchOpinions:
 
 
 def verdict_of(annotation: Annotation, good: str) -> str:
-    """Return the class of the whole image: the one given, else that of most shapes, else the good one."""
-    if annotation.name is not None:
-        return annotation.name
-    if not annotation.shapes:
-        return good
-    counts = Counter(shape.name for shape in annotation.shapes)
-    return min(counts, key=lambda name: (-counts[name], name))
+    """Return the class of the whole image; of nothing that follows from no shapes, the good one."""
+    return good if annotation.name is None else annotation.name
 
 
-def shuffle_key(seed: int, *words: str) -> bytes:
-    """Return bytes to sort by: an order that chance decides, the same every time and whatever else there is."""
-    return hashlib.blake2b("\x1f".join([str(seed), *words]).encode("utf8", "surrogatepass"), digest_size=8).digest()
+def draw_number(seed: int, *words: str) -> int:
+    """Return 64 bits that chance decides, the same every time for the same words, whatever else there is."""
+    text = "\x1f".join([str(seed), *words]).encode("utf8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
 
 
-def pair_up(
-    said: Mapping[str, Mapping[str, str]], seed: int, fixed: Sequence[str] = ()
-) -> list[tuple[str, str, str]]:  # fmt: skip
+def pair_up(said: Mapping[str, Mapping[str, str]], seed: int, fixed: Sequence[str] = ()) -> list[tuple[str, str, str]]:
     """Return (image, first annotator, second annotator), one pair an image, so that pairs are independent.
 
     Chance decides which of several and in which order, so that who is first means nothing; two annotators in ``fixed``
@@ -104,8 +100,10 @@ def pair_up(
     pairs = []
     for image_id, of_image in said.items():
         names = sorted(of_image)
-        if len(fixed) != 2:
-            names = sorted(names, key=lambda name: shuffle_key(seed, "pair", image_id, name))
+        if len(names) > 1 and len(fixed) != 2:
+            chance = draw_number(seed, "pair", image_id)
+            first = names.pop(chance % len(names))
+            names = [first, names[chance // (len(names) + 1) % len(names)]]
         if len(names) > 1:
             pairs.append((image_id, names[0], names[1]))
     return pairs
@@ -121,7 +119,7 @@ def _sort_out(opinions: Sequence[Annotation], known: Mapping[str, str], batch: s
     people: Said = {}
     experts: Said = {}
     gold_said: Said = {}
-    for one in opinions:  # in the order of recording: the last counts
+    for one in sorted(opinions, key=lambda one: one.created):  # the last counts; those without a time as recorded
         if one.role is Role.expert and one.image_id in batch:
             experts.setdefault(one.image_id, {})[one.annotator] = one
         elif one.role is Role.annotator:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from activesel.annotations import LabelState, Resolution, Role, Task
+from activesel.annotations import Box, LabelState, Resolution, Role, Task
 from activesel.catalog import Catalog
 from activesel.pipelines.qc import check_quality, record_consensus
+from activesel.pipelines.qc_files import as_json, write_quality
 from activesel.qualitygate import Verdict
 from tests.pipelines.opinions import BATCH, assign, err, make_batch, picks_of, say
 from tests.pipelines.workspaces import Job
@@ -97,9 +99,19 @@ def test_what_counts_is_recorded_once_and_never_over_an_expert(job: Job) -> None
     assert found[ids[1]].state is LabelState.rejected
     assert all(found[i].state is LabelState.agreed and found[i].name == truth[i] for i in ids[2:10])
     assert found[ids[10]].state is LabelState.raw
+    assert found[ids[10]].name == truth[ids[10]], "one against a class that nobody else ever saw"
     assert all((found[i].state, found[i].name) == (LabelState.raw, truth[i]) for i in ids[11:])
     assert record_consensus(job.workspace, check_quality(job.workspace, BATCH)) == 0
     assert resolutions(job) == found
+
+
+def test_a_doubtful_consensus_is_no_label(job: Job) -> None:
+    truth, careful = truth_of(job), job.open("quality.posterior=0.999")
+    first = next(iter(truth))
+    say(job.workspace, "ann", truth)
+    say(job.workspace, "bob", {**truth, first: "pit" if truth[first] != "pit" else "free"})
+    record_consensus(careful, check_quality(careful, BATCH))
+    assert (resolutions(job)[first].state, resolutions(job)[first].name) == (LabelState.raw, None)
 
 
 def test_an_expert_who_decides_meanwhile_is_not_overwritten(job: Job) -> None:
@@ -138,3 +150,29 @@ def test_several_annotators_are_looked_at_apart(job: Job) -> None:
     assert quality.fleiss == pytest.approx(quality.alpha, abs=0.02)
     assert quality.overall is not None
     assert quality.overall.n == len(truth), "one pair an image"
+
+
+def test_shapes_are_matched_and_their_classes_compared(job: Job) -> None:
+    ids = picks_of(job)
+    for who, name, x in (("ann", "pit", 0), ("bob", "pit", 1), ("bob", "crack", 1)):
+        some = ids[:4] if name == "pit" else ids[4:6]
+        say(job.workspace, who, dict.fromkeys(some, name), shapes=(Box(name, x, 0, x + 4, 4),))
+    say(job.workspace, "ann", dict.fromkeys(ids[4:6], "pit"), shapes=(Box("pit", 0, 0, 4, 4),))
+    quality = check_quality(job.workspace, BATCH)
+    assert quality.shapes is not None
+    assert (quality.shapes.f1, quality.shapes.n_matched) == (1.0, 6)
+    assert quality.shapes.mean_iou == pytest.approx(12 / 20)
+    (row,) = quality.rows_of("matched shapes")
+    assert (row.agreement.n, row.agreement.observed) == (6, pytest.approx(4 / 6))
+
+
+def test_page_and_json(job: Job) -> None:
+    truth = truth_of(job)
+    say(job.workspace, "ann", truth)
+    say(job.workspace, "bob", {**truth, next(iter(truth)): "nonsense"})
+    quality = check_quality(job.workspace, BATCH)
+    page = write_quality(job.workspace, quality, as_json(quality))
+    text = page.read_text(encoding="utf8")
+    assert "nonsense" in text
+    assert "data:image/jpeg" in text
+    assert json.loads(page.with_suffix(".json").read_text())["verdict"] == quality.decision.verdict.value
