@@ -183,7 +183,7 @@ def _read_shape(one: Record, where: str) -> Shape | None:
     kind = one.get("type")
     if kind in _SHAPELESS or kind == "choices":
         return None
-    value = as_object(one.get("value"), "value", where)
+    value = as_object(one.get("value") or {}, "value", where)
     names = value.get(kind) if isinstance(kind, str) else None
     if kind in ("rectangle", "polygon", "brush") and not names:
         return None  # the outline without its class, which follows as a result of its own

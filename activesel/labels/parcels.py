@@ -18,7 +18,7 @@ MOST_STREAMED_BYTES = 4 << 30  # of one that is read piece by piece
 _MOST_MEMBER_BYTES = 64 << 20
 _MOST_ALL_BYTES = 1 << 30  # of all members of a folder or zip, unpacked
 _MOST_MEMBERS = 1_000_000
-_GLIMPSE_BYTES = 1 << 16
+_GLIMPSE_BYTES = _CHUNK_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -52,19 +52,28 @@ class Parcel:
         Raises:
             DataError: it is larger than ``most``, all that was read is too large, or it is damaged.
         """
+        return b"".join(self.read_chunks(name, most))
+
+    def read_chunks(self, name: str, most: int = _MOST_MEMBER_BYTES) -> Iterator[bytes]:
+        """Yield one file's bytes piece by piece.
+
+        Raises:
+            DataError: as ``read``.
+        """
         assert name in self.names, name
-        most = min(most, self._left)
+        left = most = min(most, self._left)
         try:
             with self._open(name) as stream:
-                content = stream.read(most + 1)
+                while chunk := stream.read(_CHUNK_BYTES):
+                    left -= len(chunk)
+                    self._left -= len(chunk)
+                    if left < 0:
+                        raise DataError("too large", where=self.where(name), expected=f"at most {most} bytes, unpacked")
+                    yield chunk
         except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
             raise DataError(
                 "cannot be read", where=self.where(name), found=str(error) or type(error).__name__
             ) from None
-        if len(content) > most:
-            raise DataError("too large", where=self.where(name), expected=f"at most {most} bytes, unpacked")
-        self._left -= len(content)
-        return content
 
     def _open(self, name: str) -> BinaryIO:
         if self._archive is not None:

@@ -78,6 +78,18 @@ def test_labels_go_along_only_if_asked_for_and_gold_never(workspace: Workspace, 
     assert said == [[["crack"]], [], [], [["fray"]]]
 
 
+def test_a_format_for_one_opinion_takes_the_one_that_counts(
+    workspace: Workspace, ids: list[str], tmp_path: Path
+) -> None:
+    say(workspace, Annotation(ids[0], "eve", Role.expert, "crack", created="2026-01-01"),
+        Annotation(ids[0], "ann", name="good", created="2026-01-02"))  # fmt: skip
+    with Catalog.open(workspace.catalog_path) as catalog:
+        catalog.annotations.resolve([Resolution(ids[0], "crack", LabelState.adjudicated, by="eve")])
+    found = export(workspace, "labelbox", tmp_path / "a.ndjson", with_labels=True)
+    assert found.left_out == {"opinion": 1}
+    assert '"crack"' in (tmp_path / "a.ndjson").read_text()
+
+
 def test_classes_keep_the_order_that_was_asked_for(workspace: Workspace, ids: list[str], tmp_path: Path) -> None:
     say(workspace, Annotation(ids[0], "ann", name="b", shapes=(Box("a", 0, 0, 1, 1),)))
     found = export(workspace, "coco", tmp_path / "a.json", with_labels=True, classes=("z", "b"))
@@ -105,6 +117,15 @@ def test_what_goes_out_comes_in(workspace: Workspace, ids: list[str], tmp_path: 
     for one in opinions_in(other):
         assert one.shapes == (box,)
     assert import_annotations(other, ImportRequest(tmp_path / "out", annotator="bob")).n_known == 2
+
+
+def test_what_cannot_be_held_is_counted(workspace: Workspace, ids: list[str], tmp_path: Path) -> None:
+    mask = Mask("crack", 0, 0, 2, 1, (1, 1))
+    say(workspace, Annotation(ids[0], "ann", name="crack", shapes=(mask, Box("crack", 0, 0, 1, 1))),
+        Annotation(ids[1], "ann", name="crack"))  # fmt: skip
+    found = export(workspace, "voc", tmp_path / "out", with_labels=True)
+    assert found.left_out == {"mask": 1, "name": 2, "opinion": 1}
+    assert len(list((tmp_path / "out").iterdir())) == 1, "an image with a class and no box is not one without defects"
 
 
 def test_unknown_format(workspace: Workspace, tmp_path: Path) -> None:
