@@ -11,7 +11,7 @@ from pathlib import Path
 
 from activesel.annotations import Annotation, Box, Polygon, Shape
 from activesel.errors import DataError
-from activesel.labels.fields import as_number, as_text, make_box, make_mask, make_polygon
+from activesel.labels.fields import as_number, as_text, make_box, make_mask, make_polygon, shorten
 from activesel.labels.formats import AnnotationFormat, register
 from activesel.labels.lookup import ImageLookup
 from activesel.labels.markup import Node, quoted, read_elements
@@ -69,7 +69,9 @@ def _read_tag(image: Node) -> str | None:
     names = {as_text(one.attributes.get("label", ""), "a label", one.where)
              for one in image.children if one.tag == "tag"}  # fmt: skip
     if len(names) > 1:
-        raise DataError("several classes for one whole image", where=image.where, found=", ".join(sorted(names))[:200])
+        raise DataError(
+            "several classes for one whole image", where=image.where, found=shorten(", ".join(sorted(names)))
+        )
     return names.pop() if names else None
 
 

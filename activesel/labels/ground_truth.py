@@ -12,7 +12,7 @@ from typing import Any
 
 from activesel.annotations import Annotation, Box, Role
 from activesel.errors import DataError
-from activesel.labels.fields import as_list, as_object, as_share, as_text, as_time, make_sized_box
+from activesel.labels.fields import as_list, as_object, as_share, as_text, as_time, make_sized_box, shorten
 from activesel.labels.formats import AnnotationFormat, register
 from activesel.labels.json_files import read_lines, write_lines
 from activesel.labels.lookup import ImageLookup
@@ -57,7 +57,7 @@ def _read_labels(record: Record, labels: dict[str, Record], image_id: str, known
             raise DataError("a label that cannot be held", where=where, found=ascii(meta.get("type", key))[:80],
                             expected="groundtruth/image-classification or object-detection")  # fmt: skip
     if len(names) > 1:
-        raise DataError("several classes for one whole image", where=where, found=", ".join(names)[:200])
+        raise DataError("several classes for one whole image", where=where, found=shorten(", ".join(names)))
     name, score = next(iter(names.items()), (None, None))
     if known:
         return Annotation(image_id, name=name, shapes=tuple(boxes), **known)

@@ -25,6 +25,7 @@ from activesel.labels.fields import (
     as_whole,
     make_polygon,
     make_sized_box,
+    shorten,
 )
 from activesel.labels.formats import AnnotationFormat, register
 from activesel.labels.json_files import read_records, write_document
@@ -174,7 +175,7 @@ def _read_verdict(results: list[Record], where: str) -> str | None:
     names = [as_text(name, "a choice", where) for value in values
              for name in as_list(value.get("choices"), "choices", where)]  # fmt: skip
     if len(names) > 1:
-        raise DataError("several classes for one whole image", where=where, found=", ".join(names)[:200],
+        raise DataError("several classes for one whole image", where=where, found=shorten(", ".join(names)),
                         hint=f"let annotators choose one, under the name {VERDICT!r}")  # fmt: skip
     return names[0] if names else None
 

@@ -20,6 +20,7 @@ from activesel.labels.fields import (
     as_time,
     make_polygon,
     make_sized_box,
+    shorten,
 )
 from activesel.labels.formats import AnnotationFormat, register
 from activesel.labels.json_files import read_lines, write_lines
@@ -58,7 +59,7 @@ def _read_answer(record: Record, where: str) -> str:
 
 def _only(names: set[str], where: str) -> str | None:
     if len(names) > 1:
-        raise DataError("several classes for one whole image", where=where, found=", ".join(sorted(names))[:200])
+        raise DataError("several classes for one whole image", where=where, found=shorten(", ".join(sorted(names))))
     return names.pop() if names else None
 
 
@@ -72,7 +73,7 @@ def _read_object(record: Record, where: str) -> Shape:
     if polygon:
         corners = [as_object(one, "a corner", where) for one in as_list(polygon, "polygon", where)]
         return make_polygon(name, [(one.get("x"), one.get("y")) for one in corners], where, score)
-    raise DataError("an object that cannot be held", where=where, found=", ".join(sorted(record))[:200],
+    raise DataError("an object that cannot be held", where=where, found=shorten(", ".join(sorted(record))),
                     expected="a box or a polygon; masks lie elsewhere, behind a URL")  # fmt: skip
 
 

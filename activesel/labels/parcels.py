@@ -44,7 +44,7 @@ class Parcel:
         self._left = _MOST_ALL_BYTES
 
     def where(self, name: str) -> str:
-        return f"{self.path}/{name}"
+        return f"{self.path}/{name if name.isprintable() else ascii(name)[1:-1]}"
 
     def read(self, name: str, most: int = _MOST_MEMBER_BYTES) -> bytes:
         """Return one file's bytes.

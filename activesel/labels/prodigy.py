@@ -13,7 +13,7 @@ from typing import Any
 
 from activesel.annotations import Annotation, Box, Polygon, Shape
 from activesel.errors import DataError
-from activesel.labels.fields import as_list, as_object, as_text, as_time, make_polygon, make_sized_box
+from activesel.labels.fields import as_list, as_object, as_text, as_time, make_polygon, make_sized_box, shorten
 from activesel.labels.formats import AnnotationFormat, register
 from activesel.labels.json_files import read_lines, write_lines
 from activesel.labels.lookup import ImageLookup
@@ -60,7 +60,7 @@ def _read_class(record: Record, where: str) -> str | None:
     if not names and isinstance(record.get("label"), str):
         names = [as_text(record["label"], "label", where)]
     if len(names) > 1:
-        raise DataError("several classes for one whole image", where=where, found=", ".join(names)[:200])
+        raise DataError("several classes for one whole image", where=where, found=shorten(", ".join(names)))
     return names[0] if names else None
 
 

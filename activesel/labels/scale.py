@@ -11,7 +11,7 @@ from typing import Any
 
 from activesel.annotations import Annotation, Box, Polygon, Shape
 from activesel.errors import DataError
-from activesel.labels.fields import as_list, as_object, as_text, make_polygon, make_sized_box
+from activesel.labels.fields import as_list, as_object, as_text, make_polygon, make_sized_box, shorten
 from activesel.labels.formats import AnnotationFormat, register
 from activesel.labels.json_files import read_lines, write_lines
 from activesel.labels.lookup import ImageLookup
@@ -34,7 +34,7 @@ def read_scale(path: Path, lookup: ImageLookup) -> Iterator[Said]:
         where, first = records[0]
         names = {as_text(one.get("label"), "label", place) for place, one in records if one.get("type") == "category"}
         if len(names) > 1:
-            raise DataError("several classes for one whole image", where=where, found=", ".join(sorted(names))[:200])
+            raise DataError("several classes for one whole image", where=where, found=shorten(", ".join(sorted(names))))
         shapes = tuple(_read_shape(one, place) for place, one in records if one.get("type") != "category")
         image_id = lookup.find(key, key, path.parent.absolute(), where=where)
         fields = from_extras(_ours(first, where), where)

@@ -13,7 +13,7 @@ import yaml
 
 from activesel.annotations import Annotation, Box, Polygon, Shape
 from activesel.errors import DataError
-from activesel.labels.fields import as_number, as_text, make_polygon, make_sized_box
+from activesel.labels.fields import as_number, as_text, make_polygon, make_sized_box, shorten
 from activesel.labels.formats import AnnotationFormat, register
 from activesel.labels.lookup import ImageLookup
 from activesel.labels.parcels import Glimpse, Parcel, open_parcel
@@ -81,7 +81,7 @@ def _parse_classes(content: bytes, where: str) -> dict[int, str]:
     try:
         document = yaml.load(content, yaml.BaseLoader)  # every scalar a text: a class may be called "no"
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise DataError("not YAML", where=where, found=" ".join(str(error).split())[:200]) from None
+        raise DataError("not YAML", where=where, found=shorten(str(error))) from None
     names = document.get("names") if isinstance(document, dict) else None
     pairs = list(names.items() if isinstance(names, dict) else enumerate(names) if isinstance(names, list) else ())
     if not isinstance(names, dict | list):
