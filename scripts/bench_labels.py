@@ -81,7 +81,8 @@ def measure(folder: Path, name: str) -> str:
     assert first.n_new == again.n_known == n_read
     assert not again.n_new + again.n_changed + again.n_settled
     good = "yes" if took < _LIMIT_S and peak < _LIMIT_MIB else "NO"
-    return f"{name:<14}{n_read:>9}{file.stat().st_size >> 20:>6}{floor:>8.1f}{busy:>9.1f}{second:>8.1f}{took:>9.1f}{peak:>7}  {good}"
+    seconds = f"{floor:>8.1f}{busy:>9.1f}{second:>8.1f}{took:>9.1f}"
+    return f"{name:<14}{n_read:>9}{file.stat().st_size >> 20:>6}{seconds}{peak:>7}  {good}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

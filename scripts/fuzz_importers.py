@@ -4,8 +4,8 @@
     python scripts/fuzz_importers.py --n 200 --formats coco
 
 A crash is anything but an error of ours in one line; the damaged file is kept under --keep. Nothing may be half
-imported: every tenth file goes through the whole import into a workspace, whose opinions must be as before when it was
-refused.
+imported: every hundredth file goes through the whole import into a workspace, whose opinions must be as before when it
+was refused.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ Files = dict[str, bytes]
 _PATHS = ("/images/line 1/a.png", "/images/ä&b.jpg", "/images/line-2/a.png")
 _IDS = tuple(f"{number:032x}" for number in (1, 2, 3))
 _SIZE = (64, 48)
+_IMPORT_EVERY = 100
 # Pieces that a parser may trip over.
 _PIECES = (
     *(b"\x00", b"\xff\xfe", b"\xed\xa0\x80", b'"', b"'", b"{", b"}", b"[", b"]", b"<", b">", b"&", b"&a;", b"\\"),
@@ -142,7 +143,7 @@ def write_damaged(files: Files, out: Path, rng: random.Random, *, several: bool)
 
 
 def fuzz(name: str, n: int, seed: int, folder: Path, workspace: Workspace | None = None) -> Outcome:
-    """Damage and read n files of one format. workspace: every tenth file is imported there, too."""
+    """Damage and read n files of one format. workspace: some are imported there, too."""
     found = get_format(name)
     fitted, _ = fit(make_sheet(), found.holds)
     files = {one: content.encode() for one, content in found.writes(fitted).items()}
@@ -156,7 +157,7 @@ def fuzz(name: str, n: int, seed: int, folder: Path, workspace: Workspace | None
         write_damaged(files, out, rng, several=packed)
         began = time.perf_counter()
         try:
-            counts[_try(out, lookup, name, workspace if number % 10 == 0 else None)] += 1
+            counts[_try(out, lookup, name, workspace if number % _IMPORT_EVERY == 0 else None)] += 1
         except Exception:  # noqa: BLE001 - what is looked for
             crashes.append(f"{number}: {traceback.format_exc().splitlines()[-1]}")
             out.rename(folder / f"{name}-{number}.crash")
