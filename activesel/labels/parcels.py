@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from activesel.errors import DataError
+from activesel.labels.fields import shorten
 
 MOST_BYTES = 512 << 20  # of one file that is read whole
 MOST_STREAMED_BYTES = 4 << 30  # of one that is read piece by piece
@@ -72,7 +73,7 @@ class Parcel:
                     yield chunk
         except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
             raise DataError(
-                "cannot be read", where=self.where(name), found=str(error) or type(error).__name__
+                "cannot be read", where=self.where(name), found=shorten(str(error)) or type(error).__name__
             ) from None
 
     def _open(self, name: str) -> BinaryIO:
@@ -94,9 +95,9 @@ def open_parcel(path: Path) -> Iterator[Parcel]:
     try:
         archive = zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise DataError("not a folder and not a zip", where=str(path), found=str(error)) from None
+        raise DataError("not a folder and not a zip", where=str(path), found=shorten(str(error))) from None
     with archive:
-        names = _limited(path, (one.filename for one in archive.infolist() if not one.is_dir()))
+        names = _limited(path, (one.filename for one in archive.infolist() if not one.filename.endswith("/")))
         stray = next((name for name in names if not _stays_inside(name)), None)
         if stray is not None:
             raise DataError("a name in the zip leads out of it", where=str(path), found=ascii(stray)[:200])
@@ -125,7 +126,13 @@ def _list_folder(path: Path) -> Iterator[str]:
 
 def _stays_inside(name: str) -> bool:
     parts = name.replace("\\", "/").split("/")
-    return not name.startswith(("/", "\\")) and ".." not in parts and ":" not in parts[0] and "\0" not in name
+    return (
+        name != ""
+        and not name.startswith(("/", "\\"))
+        and ".." not in parts
+        and ":" not in parts[0]
+        and "\0" not in name
+    )
 
 
 def is_zip(path: Path) -> bool:
