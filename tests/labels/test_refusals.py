@@ -91,7 +91,7 @@ CASES: list[tuple[str, str | bytes | dict[str, str], str]] = [
     ("label-studio", ls(value={"rectanglelabels": ["x"], "x": 1}), "y is no number"),
     ("label-studio", ls(value={"rectanglelabels": ["x"], "x": 1, "y": 1, "width": 0, "height": 1}), "without an"),
     ("label-studio", ls(value={"rectanglelabels": ["x", "y"]}), "a shape needs one label"),
-    ("label-studio", ls(type="brushlabels", value={"brushlabels": ["x"], "rle": [0] * 8}), "a brush mask of another image"),
+    ("label-studio", ls(type="brushlabels", value={"brushlabels": ["x"], "rle": [0] * 8}), "mask of another image"),
     ("label-studio", ls(type="brushlabels", value={"brushlabels": ["x"], "rle": [300] * 8}), "not a brush mask"),
     ("label-studio", ls(type="brushlabels", original_width=10**9, value={"brushlabels": ["x"], "rle": []}),
      "drawn on an image of another size"),
@@ -205,11 +205,18 @@ def as_zip(path: Path, files: dict[str, bytes | str]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["", "../a.xml", "/a.xml", "..\\a.xml", "C:/a.xml", "b/../../a.xml"])
+@pytest.mark.parametrize("name", ["../a.xml", "/a.xml", "..\\a.xml", "C:/a.xml", "b/../../a.xml"])
 @pytest.mark.parametrize("format_name", ["voc", "yolo", "cvat"])
 def test_a_zip_whose_names_lead_out_of_it(tmp_path: Path, format_name: str, name: str) -> None:
     with pytest.raises(DataError, match="a name in the zip leads out of it"):
         read(format_name, as_zip(tmp_path / "a.zip", {name: "", "annotations.xml": ""}))
+
+
+def test_a_zip_with_a_name_without_a_character(tmp_path: Path) -> None:
+    path = as_zip(tmp_path / "a.zip", {"Q.xml": ""})
+    path.write_bytes(path.read_bytes().replace(b"Q.xml", b"\0.xml"))  # a name ends at its first zero
+    with pytest.raises(DataError, match="a name in the zip leads out of it"):
+        read("voc", path)
 
 
 def test_links_out_of_a_folder_are_left_alone(tmp_path: Path) -> None:
