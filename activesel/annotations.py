@@ -84,7 +84,7 @@ class Annotation:
     empty where something was. created: UTC, ISO 8601, empty if unknown. lead_time_s: seconds that it took.
     score: 0..1, how sure a model or rule is. guideline: version of the labelling guideline. prelabel: what the
     annotator had before them, "shown", "hidden" (there was one) or empty. source: the tool or file it came from.
-    external_id: its id there, empty if it has none.
+    external_id: its id there, empty if it has none. note: what its annotator wrote beside it, an expert's reason say.
     """
 
     image_id: str
@@ -100,6 +100,7 @@ class Annotation:
     prelabel: str = ""
     source: str = ""
     external_id: str = ""
+    note: str = ""
 
     @property
     def key(self) -> str:

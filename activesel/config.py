@@ -8,13 +8,22 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer
 
-from activesel.errors import ConfigError
+from activesel.errors import ConfigError, hide_passwords
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CatalogConfig(_Section):
+    url: str | None = Field(min_length=1, repr=False)
+    namespace: str | None = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")
+
+    @field_serializer("url")
+    def _hide_password(self, url: str | None) -> str | None:
+        return url and hide_passwords(url)
 
 
 class IngestConfig(_Section):
@@ -66,21 +75,62 @@ class StoppingConfig(_Section):
     least_gain: float = Field(gt=0, le=1)
 
 
+class QualityConfig(_Section):
+    overlap: float = Field(ge=0, le=1)
+    half_width: float = Field(gt=0, le=1)
+    gold: float = Field(ge=0, le=1)
+    blind_arm: float = Field(ge=0, le=1)
+    least_kappa: float = Field(ge=0, le=1)
+    least_low: float = Field(ge=0, le=1)
+    least_positive: float = Field(ge=0, le=1)
+    least_defects: int = Field(ge=0)
+    least_gold: float = Field(ge=0, le=1)
+    iou: float = Field(gt=0, le=1)
+    posterior: float = Field(ge=0, le=1)
+    model: float = Field(gt=0, le=1)
+    audit: float = Field(ge=0, le=1)
+
+
+class PrelabelConfig(_Section):
+    accept_precision: float = Field(gt=0.5, lt=1)
+    accept_escapes: float = Field(gt=0, lt=1)
+    confidence: float = Field(gt=0.5, lt=1)
+
+
+class DatasetConfig(_Section):
+    validation: float = Field(ge=0, lt=0.5)
+    test: float = Field(ge=0, lt=0.5)
+    group_column: str | None
+    licence: str | None
+    third_party: list[str]
+
+
 class ReportConfig(_Section):
     thumbnail_px: int = Field(ge=16, le=1024)
     map_points: int = Field(ge=10, le=100_000)
 
 
+class ReviewConfig(_Section):
+    classes: list[str]
+    guideline: str = Field(max_length=64)
+    image_px: int = Field(ge=256, le=16384)
+
+
 class Config(_Section):
     schema_version: Literal[1]
     seed: int = Field(ge=0, lt=2**63)
+    catalog: CatalogConfig
     ingest: IngestConfig
     embedding: EmbeddingConfig
     duplicates: DuplicatesConfig
     selection: SelectionConfig
     scores: ScoresConfig
     stopping: StoppingConfig
+    quality: QualityConfig
+    prelabel: PrelabelConfig
+    dataset: DatasetConfig
     report: ReportConfig
+    review: ReviewConfig
 
 
 def default_path() -> Path:

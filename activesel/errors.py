@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 EXIT_DONE = 0
@@ -9,9 +10,22 @@ EXIT_BUG = 1
 EXIT_USAGE = 2
 EXIT_BAD_INPUT = 3
 EXIT_REFUSED = 4
+EXIT_INCONCLUSIVE = 5
 EXIT_UNREACHABLE = 6
 EXIT_LOCKED = 7
 EXIT_INTERRUPTED = 130
+
+
+_PASSWORDS = re.compile(r"(?<=://)([^:/@\s]*:)[^@\s]+(?=@)|([?&]password=)[^&\s'\"]+")
+
+
+def hide_passwords(text: str) -> str:
+    """Return a text with the password of every URL in it replaced by stars.
+
+    >>> hide_passwords("postgresql://ann:s3cret@db/line4?sslmode=require")
+    'postgresql://ann:***@db/line4?sslmode=require'
+    """
+    return _PASSWORDS.sub(lambda found: f"{found[1] or found[2]}***", text)
 
 
 class ActiveselError(Exception):
@@ -36,7 +50,7 @@ class ActiveselError(Exception):
         parts += [f"found {found}"] if found else []
         parts += [f"expected {expected}"] if expected else []
         parts += [hint] if hint else []
-        super().__init__("; ".join(parts))
+        super().__init__(hide_passwords("; ".join(parts)))
 
 
 class UsageError(ActiveselError):
@@ -61,6 +75,12 @@ class RefusedError(ActiveselError):
     """What was asked for is there, and a rule forbids to use it; somebody may decide otherwise and say why."""
 
     exit_code = EXIT_REFUSED
+
+
+class InconclusiveError(ActiveselError):
+    """A verdict was asked for, and what is known so far does not tell; more labels would."""
+
+    exit_code = EXIT_INCONCLUSIVE
 
 
 class UnreachableError(ActiveselError):

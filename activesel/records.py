@@ -4,16 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from activesel.errors import hide_passwords
 from activesel.journal import Journal, NoJournal
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
 BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class CatalogServer:
+    """Where a catalog lies that a PostgreSQL server keeps; ``str`` of it never shows the password.
+
+    url: as SQLAlchemy takes it. namespace: the schema its tables lie in, None = the database's default.
+    """
+
+    url: str = field(repr=False)
+    namespace: str | None = None
+
+    def __str__(self) -> str:
+        return hide_passwords(self.url) + ("" if self.namespace is None else f" ({self.namespace})")
+
+
+CatalogPlace = Path | CatalogServer
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 from activesel.config import Config, load_config
 from activesel.errors import DataError, LockedError, UnreachableError
+from activesel.records import CatalogPlace, CatalogServer
 
 SETTINGS_NAME = "activesel.yaml"
 STATE_NAME = ".activesel"
@@ -32,7 +33,19 @@ class Workspace:
 
     @property
     def catalog_path(self) -> Path:
+        """The catalog's file, where catalog.url names no server; open `catalog_place` instead."""
         return self.state / "catalog.sqlite"
+
+    @property
+    def catalog_place(self) -> CatalogPlace:
+        """What to open the catalog by: the file, or the server that catalog.url names."""
+        settings = self.config.catalog
+        return self.catalog_path if settings.url is None else CatalogServer(settings.url, settings.namespace)
+
+    @property
+    def has_catalog(self) -> bool:
+        """Whether opening the catalog would leave no new file behind."""
+        return self.config.catalog.url is not None or self.catalog_path.exists()
 
     @property
     def vectors_dir(self) -> Path:

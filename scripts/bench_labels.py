@@ -39,7 +39,7 @@ def make_job(folder: Path, name: str, n: int) -> Path:
     rng = random.Random(0)
     rows = [ImageRow(f"{number:032x}", f"/images/{number // 1000}/{number}.png", *_SIZE, "PNG")
             for number in range(n // len(_ANNOTATORS))]  # fmt: skip
-    with Catalog.open(create_workspace(folder / "job").catalog_path) as catalog:
+    with Catalog.open(create_workspace(folder / "job").catalog_place) as catalog:
         catalog.add_images([(row, FileStamp(1, 1)) for row in rows], "images")
     found = get_format(name)
     items = tuple(
@@ -66,7 +66,7 @@ def measure(folder: Path, name: str) -> str:
     """Import once and again; return a line of figures."""
     file, found = folder / "opinions", get_format(name)
     workspace = find_workspace(folder / "job")
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         lookup = ImageLookup(catalog.resolve())
     began, busy = time.perf_counter(), time.process_time()
     n_read = sum(1 for _ in found.reads(file, lookup))

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import argparse
 import copy
+import csv
 import hashlib
+import io
 import json
 import math
 import time
@@ -32,13 +34,17 @@ from activesel.pipelines.synthesise import GenerateRequest
 from activesel.promotion import LEAST_GROUPS, average_precision, bound_difference, judge_by_siblings, judge_worth
 from activesel.seeds import derive_rng, derive_seed
 from activesel.training.mixture import UNTESTED_SHARE, Labelled, Made, deal_folds, score_with
-from activesel.workspace import create_workspace, write_json
+from activesel.workspace import create_workspace, write_atomic, write_json
 from synth.aim import close_gap
 from synth.bank import build_bank
 from synth.files import encode_image, read_image
 from synth.labels_file import read_labels
 
-SETS = {"magnetic_tile": ("neardup_group", "free")}
+# Column of the groups, and the class without a defect, if there is one.
+SETS: dict[str, tuple[str, str | None]] = {
+    "magnetic_tile": ("neardup_group", "free"),
+    "neu_det": ("neardup_group", None),
+}
 REAL, COPIES, PASTED, PERLIN = "k real alone", "+ standard augmentation", "+ cut-paste", "+ Perlin (DRAEM)"
 UNFILTERED, FILTERED, PROVED = "ours, unfiltered", "ours, filtered", "ours, proved"
 AIMED = "ours, gap-aimed"
@@ -57,10 +63,10 @@ class Cell:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of magnetic_tile")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
     parser.add_argument("--work", type=Path, required=True, help="vectors, variants and finished cells")
     parser.add_argument("--out", type=Path, required=True, help="Markdown file to write")
-    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=["magnetic_tile"])
     parser.add_argument("--classes", nargs="+", help="else every class but the good one")
     parser.add_argument("--k", nargs="+", type=int, default=[3], help="real images of the class")
     parser.add_argument("--draws", type=int, default=2)
@@ -83,7 +89,7 @@ def plan_cells(args: argparse.Namespace) -> Iterator[tuple[Cell, RealSet, Workro
     for name in args.sets:
         column, good = SETS[name]
         home = create_workspace(args.work / f"{name}-workspace")
-        table = read_labels(args.data / name / "labels.csv", group_column=column)
+        table = read_labels(with_boxes(args.data / name, args.work), args.data / name, group_column=column)
         with home.lock("bench_synth"):
             real = read_real(home, table, "")
             room = Workroom(args.work / name, home.config, FileEmbedder(home))
@@ -92,10 +98,32 @@ def plan_cells(args: argparse.Namespace) -> Iterator[tuple[Cell, RealSet, Workro
                 yield Cell(name, label, k, draw), real, room
 
 
+def with_boxes(folder: Path, work: Path) -> Path:
+    """Return the set's label file; where its boxes are in a file of their own, one with a row for each box."""
+    labels, boxes = folder / "labels.csv", folder / "boxes.csv"
+    if not boxes.exists():
+        return labels
+    with labels.open(encoding="utf8", newline="") as stream:
+        rows = {row["path"]: row for row in csv.DictReader(stream)}
+    joined = io.StringIO()
+    writer = csv.DictWriter(joined, [*next(iter(rows.values())), "x0", "y0", "x1", "y1"], lineterminator="\n")
+    writer.writeheader()
+    with boxes.open(encoding="utf8", newline="") as stream:
+        writer.writerows({**rows[box["path"]], **box} for box in csv.DictReader(stream))
+    path = work / f"{folder.name}-boxes.csv"
+    write_atomic(path, joined.getvalue())
+    return path
+
+
+def good_number(cell: Cell, real: RealSet) -> int | None:
+    good = SETS[cell.name][1]
+    return None if good is None else real.number_of(good)
+
+
 def run_cell(cell: Cell, real: RealSet, room: Workroom, count: int) -> dict[str, Any]:
     """Return arm -> figures; images per processor-second of making; what the proof said."""
     rng = derive_rng(cell.draw, "bench-synth", cell.name, cell.label)
-    number, good = real.number_of(cell.label), real.number_of(SETS[cell.name][1])
+    number, good = real.number_of(cell.label), good_number(cell, real)
     truth = real.labelled
     halves = deal_folds(truth.classes, truth.groups, 2, rng)
     side, test = np.flatnonzero(halves == 0), truth.take(np.flatnonzero(halves == 1))
@@ -164,9 +192,9 @@ def make_all(
 
 def make_rivals(arm: str, cell: Cell, real: RealSet, room: Workroom, side: np.ndarray, count: int) -> Made:
     """Paste real defects, or Perlin anomalies, into good images of the side."""
-    number, good = real.number_of(cell.label), real.number_of(SETS[cell.name][1])
+    number, good = real.number_of(cell.label), good_number(cell, real)
     truth, rng = real.labelled, derive_rng(cell.draw, arm, cell.label, cell.k)
-    hosts = side[truth.classes[side] == good]
+    hosts = side[truth.classes[side] != number] if good is None else side[truth.classes[side] == good]
     own = {real.paths[row]: int(truth.groups[row]) for row in side[truth.classes[side] == number]}
     examples = [one for one in real.table.examples if one.path in own]
     donors = build_bank(examples, read_image, label=cell.label) if arm == PASTED else []
@@ -233,12 +261,13 @@ def _settle(cell: dict[str, Any], others: list[dict[str, Any]]) -> dict[str, Any
     return {**cell, "arms": arms, "proof": worth.outcome}
 
 
-def measure(scores: np.ndarray, test: Labelled, number: int, good: int) -> dict[str, float]:
-    """Return the class's average precision, its recall where 1 % of good images are rejected, and macro-F1."""
+def measure(scores: np.ndarray, test: Labelled, number: int, good: int | None) -> dict[str, float]:
+    """Return the class's average precision, its recall where 1 % of good images are rejected (of all others, where
+    none are good), and macro-F1."""
     from sklearn.metrics import f1_score
 
     own = test.classes == number
-    threshold = np.quantile(scores[test.classes == good, number], 0.99)
+    threshold = np.quantile(scores[~own if good is None else test.classes == good, number], 0.99)
     return {"ap": float(average_precision(scores[:, number], own)[0]),
             "recall": float((scores[own, number] > threshold).mean()),
             "f1": float(f1_score(test.classes, scores.argmax(axis=1), average="macro"))}  # fmt: skip

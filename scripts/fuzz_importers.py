@@ -188,14 +188,14 @@ def _refusal(work: Callable[[], object]) -> str:
 
 
 def _opinions(workspace: Workspace) -> list[Annotation]:
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         return catalog.annotations.read()
 
 
 def make_workspace(folder: Path) -> Workspace:
     workspace = create_workspace(folder)
     rows = [ImageRow(image_id, path, *_SIZE, "PNG") for image_id, path in zip(_IDS, _PATHS, strict=True)]
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         catalog.add_images([(row, FileStamp(1, 1)) for row in rows], "images")
     return workspace
 

@@ -33,7 +33,7 @@ def read_pool(data: Path, good: str) -> tuple[np.ndarray, np.ndarray, np.ndarray
     with tempfile.TemporaryDirectory() as folder:
         workspace = create_workspace(Path(folder))
         ingest(workspace, str(data / "labels.csv"))
-        with Catalog.open(workspace.catalog_path) as catalog:
+        with Catalog.open(workspace.catalog_place) as catalog:
             rows, labels = catalog.images(), catalog.labels()
         embed(workspace, rows)
         vectors = load_vectors(workspace, [row.image_id for row in rows])

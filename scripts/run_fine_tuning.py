@@ -122,7 +122,7 @@ def views_of(args: argparse.Namespace, name: str, dataset: Dataset, recipe: Reci
         DataError: the catalog and the dataset do not agree on an image.
     """
     workspace = create_workspace(args.work / f"{name}-{POOLING}")
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         paths = [image.path for image in catalog.images()]
     table = write_elpv(args.work) if name == "elpv" else args.data / name / "labels.csv"
     with table.open(encoding="utf8", newline="") as stream:

@@ -44,7 +44,8 @@ class HostChoice:
 def choose_hosts(table: LabelTable, label: str, good: str | None = None, part_mask: Path | None = None) -> HostChoice:
     """Return the images without a defect of class ``label``, the good ones alone if there are enough of them.
 
-    good: the class without a defect; else the first of ``GOOD_NAMES`` that occurs, else the most frequent other class.
+    good: the class without a defect; else the first of ``GOOD_NAMES`` that occurs, else the other class that half of
+    the other rows or more are of, else there is none.
     Where good images are fewer than five, images of other classes are hosts too, as far as it is known where their
     defects are. part_mask: a picture of where the part is, for all rows that name none.
 
@@ -55,8 +56,7 @@ def choose_hosts(table: LabelTable, label: str, good: str | None = None, part_ma
     if good is not None and good not in counts:
         raise SynthError("no image of this class", where=f"{table.source}: --good {good}",
                          found=", ".join(counts) or f"only {label}")  # fmt: skip
-    known = {name.lower(): name for name in counts}
-    good = good or next((known[name] for name in GOOD_NAMES if name in known), next(iter(counts), None))
+    good = good or _guess_good(counts)
     rows: dict[str, list[Example]] = defaultdict(list)
     for example in table.examples:
         rows[example.path].append(example)
@@ -68,6 +68,13 @@ def choose_hosts(table: LabelTable, label: str, good: str | None = None, part_ma
         raise SynthError("no image to draw a defect into", where=table.source, found=_say(left_out),
                          expected=f"images of a class other than {label}, the good ones best")  # fmt: skip
     return HostChoice(tuple(cards), good, left_out)
+
+
+def _guess_good(counts: Mapping[str, int]) -> str | None:
+    """counts: rows of each other class, the most frequent first."""
+    known = {name.lower(): name for name in counts}
+    most = next((name for name, n in counts.items() if 2 * n >= sum(counts.values())), None)
+    return next((known[name] for name in GOOD_NAMES if name in known), most)
 
 
 def open_host(card: HostCard, read: Read, golden: tuple[Mask, Image] | None = None) -> Host:

@@ -156,7 +156,8 @@ def _notes(stock: Stock, hosts: HostChoice, n_examples: int, n_hidden: int) -> t
     n_groups = len({donor.group for donor in stock.donors.values()})
     n_good = sum(card.label == hosts.good for card in hosts.cards)
     notes = [f"{n_examples} rows of {stock.label}: {len(stock.donors)} defects of {n_groups} groups",
-             f"{len(hosts.cards)} hosts, {n_good} of them {hosts.good}"]  # fmt: skip
+             f"{len(hosts.cards)} hosts, " + (f"{n_good} of them {hosts.good}" if hosts.good else
+                                              "of the other classes, none of which is known to be good")]  # fmt: skip
     notes += [f"{n_hidden} rows without mask or box are not used"] if n_hidden else []
     notes += [f"no host: {n} images, each {reason}" for reason, n in hosts.left_out.items()]
     notes += ["the part is where most good images show it (median picture)"] if stock.golden is not None else []

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -22,8 +22,9 @@ from activesel.annotations import (
 )
 from activesel.catalog import Catalog
 from activesel.catalog.annotations import Added
+from activesel.catalog.connection import connect
 from activesel.catalog.writing import FileStamp
-from activesel.records import ImageRow, Label
+from activesel.records import CatalogPlace, ImageRow, Label
 
 SHAPES = (
     Box("crack", 1.5, 2, 30, 40.25, 0.5),
@@ -33,11 +34,12 @@ SHAPES = (
 
 
 @pytest.fixture
-def catalog(tmp_path: Path) -> Catalog:
-    found = Catalog.open(tmp_path / "catalog.db")
+def catalog(catalog_place: CatalogPlace) -> Iterator[Catalog]:
+    found = Catalog.open(catalog_place)
     rows = [ImageRow(f"{i:032x}", f"/images/{i}.png", 64, 48, "PNG") for i in range(4)]
     found.add_images([(row, FileStamp(1, 1)) for row in rows], "images")
-    return found
+    yield found
+    found.close()
 
 
 def opinion(i: int = 0, annotator: str = "ann", name: str | None = "crack", **more: object) -> Annotation:
@@ -59,7 +61,8 @@ def test_key_is_the_tools_id_else_what_was_said() -> None:
 
 
 def test_opinions_are_kept_as_given_and_once(catalog: Catalog) -> None:
-    given = [opinion(), opinion(1, "bob", None, shapes=SHAPES, role=Role.expert, lead_time_s=2.5, created="2026-01-01"),
+    given = [opinion(), opinion(1, "bob", None, shapes=SHAPES, role=Role.expert, lead_time_s=2.5, created="2026-01-01",
+                     note="by the rim"),
              opinion(2, skipped="too dark", name=None, source="tool", external_id="3")]  # fmt: skip
     assert catalog.annotations.add(given) == Added(3, 0, 0)
     assert catalog.annotations.add(given) == Added(0, 0, 3)
@@ -97,16 +100,15 @@ def test_tasks_of_a_batch_are_replaced_whole(catalog: Catalog) -> None:
     assert len(catalog.annotations.tasks()) == 3
 
 
-def test_a_catalog_of_version_1_is_brought_along(tmp_path: Path) -> None:
-    path = tmp_path / "old.db"
-    Catalog.open(path).close()
-    engine = sa.create_engine(f"sqlite:///{path}")
+def test_a_catalog_of_version_1_is_brought_along(catalog_place: CatalogPlace) -> None:
+    Catalog.open(catalog_place).close()
+    engine = connect(catalog_place)
     with engine.begin() as connection:
         for table in ("annotations", "resolutions", "tasks"):
             connection.execute(sa.text(f"DROP TABLE {table}"))
         connection.execute(sa.text("UPDATE schema_version SET version = 1"))
     engine.dispose()
-    with Catalog.open(path) as catalog:
+    with Catalog.open(catalog_place) as catalog:
         assert catalog.annotations.read() == []
-    with Catalog.open(path) as catalog:
+    with Catalog.open(catalog_place) as catalog:
         assert catalog.counts().n_images == 0

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from activesel.catalog import Batch, Catalog, Counts, FileStamp
+from activesel.catalog.connection import connect
 from activesel.errors import DataError, LockedError, UnreachableError
 from activesel.ids import unpack_ids
-from activesel.records import ImageRow, Label, Quarantined
+from activesel.records import CatalogPlace, ImageRow, Label, Quarantined
 
 STAMP = FileStamp(10, 20)
 
 
 @pytest.fixture
-def catalog(tmp_path: Path) -> Iterator[Catalog]:
-    with Catalog.open(tmp_path / "catalog.sqlite") as opened:
+def catalog(catalog_place: CatalogPlace) -> Iterator[Catalog]:
+    with Catalog.open(catalog_place) as opened:
         yield opened
 
 
@@ -48,12 +49,12 @@ def test_adding_again_changes_nothing(catalog: Catalog) -> None:
     assert (catalog.images(), catalog.counts()) == before
 
 
-def test_the_order_of_adding_does_not_show(tmp_path: Path) -> None:
+def test_the_order_of_adding_does_not_show(new_place: Callable[[], CatalogPlace]) -> None:
     rows = [image("abcdef"[n % 6], f"/{n:03}") for n in range(60)]
     answers = []
     for seed in range(3):
         random.Random(seed).shuffle(rows)
-        with Catalog.open(tmp_path / f"{seed}.sqlite") as catalog:
+        with Catalog.open(new_place()) as catalog:
             for start in range(0, 60, 7):
                 add(catalog, *rows[start : start + 7])
             answers.append((catalog.images(), catalog.paths_of("c" * 32)))
@@ -148,24 +149,25 @@ def test_nothing_to_add_is_no_error(catalog: Catalog) -> None:
     assert catalog.images() == []
 
 
-def test_a_newer_catalog_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "catalog.sqlite"
-    Catalog.open(path).close()
-    connection = sqlite3.connect(path)
-    connection.execute("UPDATE schema_version SET version = 99")
-    connection.commit()
-    connection.close()
+def tamper(place: CatalogPlace, *statements: str) -> None:
+    engine = connect(place)
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.execute(sa.text(statement))
+    engine.dispose()
+
+
+def test_a_newer_catalog_is_refused(catalog_place: CatalogPlace) -> None:
+    Catalog.open(catalog_place).close()
+    tamper(catalog_place, "UPDATE schema_version SET version = 99")
     with pytest.raises(DataError, match=r"written by a newer activesel; found schema version 99; .*upgrade"):
-        Catalog.open(path)
+        Catalog.open(catalog_place)
 
 
-def test_a_catalog_killed_while_it_was_made_is_made_whole(tmp_path: Path) -> None:
-    path = tmp_path / "catalog.sqlite"
-    Catalog.open(path).close()
-    connection = sqlite3.connect(path)
-    connection.executescript("DELETE FROM schema_version; DROP TABLE picks; DROP TABLE labels;")
-    connection.close()
-    with Catalog.open(path) as catalog:
+def test_a_catalog_killed_while_it_was_made_is_made_whole(catalog_place: CatalogPlace) -> None:
+    Catalog.open(catalog_place).close()
+    tamper(catalog_place, "DELETE FROM schema_version", "DROP TABLE picks", "DROP TABLE labels")
+    with Catalog.open(catalog_place) as catalog:
         assert catalog.counts() == Counts(0, 0, 0, 0, 0, 0)
 
 
@@ -207,16 +209,22 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_catalog_that_another_process_holds(
-    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    catalog: Catalog, catalog_place: CatalogPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from activesel.catalog import connection as module
+    from activesel.catalog import connection as of_file
+    from activesel.catalog import server as of_server
 
-    monkeypatch.setattr(module, "_SETTINGS", ("PRAGMA busy_timeout = 50",))
-    other = sqlite3.connect(tmp_path / "catalog.sqlite")
-    other.execute("BEGIN IMMEDIATE")
-    with Catalog.open(tmp_path / "catalog.sqlite") as second, pytest.raises(LockedError, match="the catalog is in use"):
-        add(second, image("a", "/1"))
-    other.close()
+    monkeypatch.setattr(of_file, "_SETTINGS", ("PRAGMA busy_timeout = 50",))
+    monkeypatch.setattr(of_server, "_WAIT_S", 0.05)
+    holder = connect(catalog_place)
+    with holder.connect() as other:
+        if isinstance(catalog_place, Path):
+            other.exec_driver_sql("BEGIN IMMEDIATE")
+        of_server.wait_for_writers(other)
+        with Catalog.open(catalog_place) as second, pytest.raises(LockedError, match="the catalog is in use"):
+            add(second, image("a", "/1"))
+        other.rollback()
+    holder.dispose()
     assert catalog.images() == []
 
 

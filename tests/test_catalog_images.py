@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from activesel.catalog import Catalog, Column, FileStamp, Images, make_column
 from activesel.catalog import listing as listing_module
 from activesel.ids import pack_ids
-from activesel.records import ImageRow, Label
+from activesel.records import CatalogPlace, ImageRow, Label
 
 STAMP = FileStamp(10, 20)
 # Names and values that a reader of JSON could take for something else, or stumble over.
@@ -24,8 +24,8 @@ metas = st.dictionaries(st.sampled_from(TEXTS), st.sampled_from(TEXTS), max_size
 
 
 @pytest.fixture
-def catalog(tmp_path: Path) -> Iterator[Catalog]:
-    with Catalog.open(tmp_path / "catalog.sqlite") as opened:
+def catalog(catalog_place: CatalogPlace) -> Iterator[Catalog]:
+    with Catalog.open(catalog_place) as opened:
         yield opened
 
 
@@ -58,16 +58,21 @@ def check_columns(catalog: Catalog, source: str | None = None) -> None:
     assert images.find(images.ids).tolist() == everything.tolist()
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(metas, min_size=1, max_size=12), st.integers(1, 5))
 def test_columns_say_what_rows_say(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, all_meta: list[dict[str, str]], part: int
+    new_place: Callable[[], CatalogPlace], catalog_place: CatalogPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing_module, "_PART_ROWS", part)
-    with Catalog.open(tmp_path_factory.mktemp("catalog") / "catalog.sqlite") as catalog:
-        fill(catalog, all_meta)
-        check_columns(catalog)
-        check_columns(catalog, "s")
+    n_examples = 40 if isinstance(catalog_place, Path) else 6  # a file is made in no time, twelve tables are not
+
+    @settings(deadline=None, max_examples=n_examples)
+    @given(st.lists(metas, min_size=1, max_size=12), st.integers(1, 5))
+    def check(all_meta: list[dict[str, str]], part: int) -> None:
+        monkeypatch.setattr(listing_module, "_PART_ROWS", part)
+        with Catalog.open(new_place()) as catalog:
+            fill(catalog, all_meta)
+            check_columns(catalog)
+            check_columns(catalog, "s")
+
+    check()
 
 
 def test_an_empty_catalog(catalog: Catalog) -> None:

@@ -103,7 +103,7 @@ def test_every_dependency_is_documented() -> None:
     groups = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
     names = [name for group in groups for name in names_of(group)]
     assert [name for name in names if f"| {name} |" not in page] == []
-    listed = re.findall(r"^\| (?:(?:demo|dev) \| )?([a-z0-9-]+) \| ", page, flags=re.M)
+    listed = re.findall(r"^\| (?:(?:demo|dev|review|postgres|label-studio) \| )?([a-z0-9-]+) \| ", page, flags=re.M)
     assert [name for name in listed if name not in {*names, "package", "extra"}] == [], "no longer a dependency"
 
 

@@ -154,7 +154,7 @@ def _read_texts(workspace: Workspace, known: Known, labels: Path | None) -> dict
 
 
 def _open_lookup(workspace: Workspace) -> ImageLookup:
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         return ImageLookup(catalog.resolve(), (one.path for one in catalog.quarantined()))
 
 

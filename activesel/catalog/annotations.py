@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +14,9 @@ from activesel.catalog import tables as t
 from activesel.catalog.writing import insert, select_in
 
 RESOLVED = "resolved"  # the source under which what counts lies among the labels, where selection and training look
+_Transaction = Callable[[], AbstractContextManager[sa.Connection]]
 _FIELDS = ("image_id", "annotator", "name", "skipped", "created", "lead_time_s", "score", "guideline", "prelabel",
-           "source", "external_id")  # fmt: skip
+           "source", "external_id", "note")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,14 @@ class Added:
 class Annotations:
     """Reached as ``catalog.annotations``; every method that writes is one transaction."""
 
-    def __init__(self, transaction: Callable[[], AbstractContextManager[sa.Connection]]) -> None:
-        self._transaction = transaction
+    def __init__(self, reading: _Transaction, writing: _Transaction) -> None:
+        self._transaction = reading
+        self._writing = writing
 
     def add(self, annotations: Sequence[Annotation]) -> Added:
         """Record opinions about known images, all or none; what is known already changes nothing."""
         by_key = {one.key: one for one in annotations}
-        with self._transaction() as connection:
+        with self._writing() as connection:
             known = self._read(connection, t.opinions.c.key, by_key)
             changed = [key for key, one in known.items() if by_key[key] != one]
             keys = [{"a_key": key} for key in changed]
@@ -59,27 +61,31 @@ class Annotations:
         found = select_in(connection, query, column, values) if values is not None else iter(connection.execute(query))
         return {row.key: _from_row(row) for row in sorted(found, key=lambda row: row.annotation_id)}
 
-    def resolve(self, resolutions: Sequence[Resolution]) -> None:
+    def resolve(self, resolutions: Sequence[Resolution], *, keep: Collection[LabelState] = ()) -> None:
         """Record what counts for these images from now on, and let selection and training see it.
 
-        A name that counts is the newest of the image's labels; one that is rejected, or none, is no label.
+        A name that counts is the newest of the image's labels; one that is rejected, or none, is no label. keep: states
+        in which an image stays as it is, whoever brought it there meanwhile.
         """
-        by_image = {one.image_id: one for one in resolutions}
+        with self._writing() as connection:
+            columns = (t.resolutions.c.image_id, t.resolutions.c.state)
+            kept = ({row.image_id for row in select_in(connection, sa.select(*columns), columns[0],
+                                                       [one.image_id for one in resolutions]) if row.state in keep}
+                    if keep else set())  # fmt: skip
+            self._resolve(connection, {one.image_id: one for one in resolutions if one.image_id not in kept})
+
+    def _resolve(self, connection: sa.Connection, by_image: dict[str, Resolution]) -> None:
         keys = [{"an_id": image_id} for image_id in by_image]
         rows = [{"image_id": one.image_id, "name": one.name, "state": one.state.value, "confidence": one.confidence,
                  "decided_by": one.by} for one in by_image.values()]  # fmt: skip
         counting = [one for one in by_image.values() if one.name is not None and one.state is not LabelState.rejected]
-        with self._transaction() as connection:
-            if keys:
-                for table, more in ((t.resolutions, sa.true()), (t.labels, t.labels.c.source == RESOLVED)):
-                    same = table.c.image_id == sa.bindparam("an_id")
-                    connection.execute(sa.delete(table).where(same & more), keys)
-            insert(connection, t.resolutions, rows)
-            insert(
-                connection,
-                t.labels,
-                [{"image_id": one.image_id, "name": one.name, "source": RESOLVED} for one in counting],
-            )
+        if keys:
+            for table, more in ((t.resolutions, sa.true()), (t.labels, t.labels.c.source == RESOLVED)):
+                same = table.c.image_id == sa.bindparam("an_id")
+                connection.execute(sa.delete(table).where(same & more), keys)
+        insert(connection, t.resolutions, rows)
+        labels = [{"image_id": one.image_id, "name": one.name, "source": RESOLVED} for one in counting]
+        insert(connection, t.labels, labels)
 
     def resolutions(self) -> dict[str, Resolution]:
         """Return what counts, by image id, ascending."""
@@ -94,7 +100,7 @@ class Annotations:
         assert all(task.batch_id == batch_id for task in tasks), "tasks of another batch"
         rows = [{"batch_id": batch_id, "image_id": task.image_id, "route": task.route, "n_wanted": task.n_wanted,
                  "overlap": task.overlap, "gold": task.gold, "prelabel": task.prelabel} for task in tasks]  # fmt: skip
-        with self._transaction() as connection:
+        with self._writing() as connection:
             connection.execute(sa.delete(t.tasks).where(t.tasks.c.batch_id == batch_id))
             insert(connection, t.tasks, rows)
 

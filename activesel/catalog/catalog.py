@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -18,6 +17,7 @@ from activesel.catalog.answers import Batch, BatchCounts, Counts, LabelColumns
 from activesel.catalog.connection import connect, translate_errors
 from activesel.catalog.images import Images, make_column, order_column
 from activesel.catalog.listing import first_paths, read_ids
+from activesel.catalog.server import wait_for_writers
 from activesel.catalog.writing import (
     FileStamp,
     add_image_rows,
@@ -31,7 +31,7 @@ from activesel.catalog.writing import (
 )
 from activesel.errors import DataError
 from activesel.ids import IdArray, pack_ids, sort_ids, unique_ids
-from activesel.records import ImageRow, Label, Quarantined
+from activesel.records import CatalogPlace, ImageRow, Label, Quarantined
 
 KINDS = ("train", "explore", "evaluation")
 
@@ -39,18 +39,18 @@ KINDS = ("train", "explore", "evaluation")
 class Catalog:
     """The workspace's memory. Use as a context manager; every method that writes is one transaction."""
 
-    def __init__(self, engine: sa.Engine, path: Path) -> None:
+    def __init__(self, engine: sa.Engine, place: CatalogPlace) -> None:
         self._engine = engine
-        self._path = path
+        self._place = place
 
     @classmethod
-    def open(cls, path: Path) -> Catalog:
-        """Open the catalog, making an empty one where there is none.
+    def open(cls, place: CatalogPlace) -> Catalog:
+        """Open the catalog, a file or on a server, making an empty one where there is none.
 
         Raises:
-            DataError: the file is damaged, no catalog, or of a newer activesel. UnreachableError: it cannot be written.
+            DataError: it is damaged, no catalog, or of a newer activesel. UnreachableError: it cannot be used.
         """
-        return cls(connect(path), path)
+        return cls(connect(place), place)
 
     def __enter__(self) -> Catalog:
         return self
@@ -65,7 +65,13 @@ class Catalog:
 
     @contextmanager
     def _transaction(self) -> Iterator[sa.Connection]:
-        with translate_errors(self._path), self._engine.begin() as connection:
+        with translate_errors(self._place), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        with self._transaction() as connection:
+            wait_for_writers(connection)
             yield connection
 
     def _fetch(self, query: sa.Select[*tuple[Any, ...]]) -> Sequence[Any]:
@@ -75,7 +81,7 @@ class Catalog:
     @property
     def annotations(self) -> Annotations:
         """Opinions about images, what is wanted of people, and what counts."""
-        return Annotations(self._transaction)
+        return Annotations(self._transaction, self._writing)
 
     # Images and their files
 
@@ -85,7 +91,7 @@ class Catalog:
         Adding a file again changes nothing; a path with another content moves to that image; a file that was in
         quarantine leaves it. Metadata of one image is merged: of two values the later one that is not empty counts.
         """
-        with self._transaction() as connection:
+        with self._writing() as connection:
             n_new = add_image_rows(connection, [row for row, _ in rows])
             files = {row.path: file_values(row, stamp) for row, stamp in rows}
             delete_paths(connection, (t.files, t.quarantine), files)
@@ -95,7 +101,7 @@ class Catalog:
 
     def see_again(self, meta_by_path: Mapping[str, Mapping[str, str]], source: str) -> None:
         """Record that known, unchanged files are in ``source`` too, and merge what it says about them."""
-        with self._transaction() as connection:
+        with self._writing() as connection:
             add_sightings(connection, source, meta_by_path)
             telling = [path for path, meta in meta_by_path.items() if any(meta.values())]
             ids = dict(select_in(connection, sa.select(t.files.c.path, t.files.c.image_id), t.files.c.path, telling))
@@ -110,7 +116,7 @@ class Catalog:
     def list_images(self, source: str | None = None) -> Images:
         """Return the images of one source, or all, as columns: what a pool of millions is read by."""
         with self._transaction() as connection:
-            return Images(self._path, source, read_ids(connection, source))
+            return Images(self._place, source, read_ids(connection, source))
 
     def images(self, source: str | None = None) -> list[ImageRow]:
         """Return the images of one source, or all, sorted by id; each with the first of its paths there by name."""
@@ -151,7 +157,7 @@ class Catalog:
     def add_quarantined(self, rows: Sequence[Quarantined], source: str) -> None:
         """Set files aside; what was known under their paths is no longer there."""
         by_path = {row.path: {"path": row.path, "reason": row.reason, "detail": row.detail} for row in rows}
-        with self._transaction() as connection:
+        with self._writing() as connection:
             delete_paths(connection, (t.files, t.quarantine), by_path)
             insert(connection, t.quarantine, list(by_path.values()))
             add_sightings(connection, source, by_path)
@@ -176,7 +182,7 @@ class Catalog:
         keys = [{"an_id": image_id, "a_source": source} for image_id, source in by_key]
         same = (t.labels.c.image_id == sa.bindparam("an_id")) & (t.labels.c.source == sa.bindparam("a_source"))
         rows = [{"image_id": one.image_id, "name": one.name, "source": one.source} for one in by_key.values()]
-        with self._transaction() as connection:
+        with self._writing() as connection:
             if keys:
                 connection.execute(sa.delete(t.labels).where(same), keys)
             insert(connection, t.labels, rows)
@@ -220,14 +226,14 @@ class Catalog:
             known = [tuple(row) for row in self._fetch(query.order_by(t.picks.c.rank))]
             if known != list(zip(image_ids, kinds, strict=True)):
                 raise DataError(
-                    f"there is another batch {batch_id}", where=str(self._path), hint="give this one another name"
+                    f"there is another batch {batch_id}", where=str(self._place), hint="give this one another name"
                 )
             return
         picks = [
             {"batch_id": batch_id, "rank": rank, "image_id": image_id, "kind": kind}
             for rank, (image_id, kind) in enumerate(zip(image_ids, kinds, strict=True))
         ]
-        with self._transaction() as connection:
+        with self._writing() as connection:
             insert(connection, t.batches, [{"batch_id": batch_id, "created": created}])
             insert(connection, t.picks, picks)
 

@@ -10,8 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from activesel.catalog import tables
+from activesel.catalog import server, tables
 from activesel.errors import ActiveselError, DataError, LockedError, UnreachableError
+from activesel.records import CatalogPlace, CatalogServer
 
 _WAIT_S = 30  # for another process's transaction, which lasts a fraction of a second
 
@@ -24,21 +25,26 @@ _SETTINGS = (
 )
 
 
-def connect(path: Path) -> sa.Engine:
-    """Open or create the catalog file.
+def connect(place: CatalogPlace) -> sa.Engine:
+    """Open or create the catalog: a file, or tables on a server.
 
     Raises:
-        DataError: the file is no catalog, is damaged, or was made by a newer activesel.
-        UnreachableError: it cannot be written.
+        DataError: it is no catalog, is damaged, or was made by a newer activesel.
+        UnreachableError: it cannot be reached or written. ConfigError: no URL of a database that we use.
     """
-    engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)))
-    sa.event.listen(engine, "connect", _apply_settings)
+    engine = server.make_engine(place) if isinstance(place, CatalogServer) else _make_engine(place)
     try:
-        with translate_errors(path), engine.begin() as connection:
-            _bring_schema_up(connection, path)
+        with translate_errors(place), engine.begin() as connection:
+            _bring_schema_up(connection, place)
     except BaseException:
         engine.dispose()
         raise
+    return engine
+
+
+def _make_engine(path: Path) -> sa.Engine:
+    engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)))
+    sa.event.listen(engine, "connect", _apply_settings)
     return engine
 
 
@@ -49,12 +55,13 @@ def _apply_settings(connection: Any, _record: object) -> None:
     cursor.close()
 
 
-def _bring_schema_up(connection: sa.Connection, path: Path) -> None:
-    version = None
-    if sa.inspect(connection).has_table(tables.schema_version.name):
-        version = connection.scalar(sa.select(sa.func.max(tables.schema_version.c.version)))
+def _bring_schema_up(connection: sa.Connection, place: CatalogPlace) -> None:
+    version = _read_version(connection, place)
+    if isinstance(place, CatalogServer) and version != tables.SCHEMA_VERSION:
+        server.make_room(connection, place)
+        version = _read_version(connection, place)  # another process may have been first
     if version is not None and version > tables.SCHEMA_VERSION:
-        raise DataError("the catalog was written by a newer activesel", where=str(path),
+        raise DataError("the catalog was written by a newer activesel", where=str(place),
                         found=f"schema version {version}", expected=f"at most {tables.SCHEMA_VERSION}",
                         hint="upgrade activesel")  # fmt: skip
     if version is None or version < tables.SCHEMA_VERSION:  # new, killed while it was being made, or older
@@ -62,15 +69,27 @@ def _bring_schema_up(connection: sa.Connection, path: Path) -> None:
         connection.execute(sa.insert(tables.schema_version), {"version": tables.SCHEMA_VERSION})
 
 
+def _read_version(connection: sa.Connection, place: CatalogPlace) -> int | None:
+    namespace = place.namespace if isinstance(place, CatalogServer) else None
+    if not sa.inspect(connection).has_table(tables.schema_version.name, schema=namespace):
+        return None
+    version: int | None = connection.scalar(sa.select(sa.func.max(tables.schema_version.c.version)))
+    return version
+
+
 @contextlib.contextmanager
-def translate_errors(path: Path) -> Iterator[None]:
+def translate_errors(place: CatalogPlace) -> Iterator[None]:
     """Let the database's errors leave as ours; a broken constraint stays what it is, a bug."""
     try:
         yield
     except exc.IntegrityError:
         raise
-    except exc.DatabaseError as error:
-        raise _explain(path, str(error.orig)) from None
+    except (exc.DBAPIError, OSError) as error:
+        if isinstance(place, CatalogServer):
+            raise server.explain(place, error) from None
+        if not isinstance(error, exc.DatabaseError):
+            raise
+        raise _explain(place, str(error.orig)) from None
 
 
 def _explain(path: Path, complaint: str) -> ActiveselError:

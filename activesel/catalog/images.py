@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from activesel.catalog import listing
 from activesel.catalog.connection import connect, translate_errors
 from activesel.catalog.listing import Texts
 from activesel.ids import IdArray, find_ids, unpack_ids
-from activesel.records import BoolArray, ImageRow, IntArray
+from activesel.records import BoolArray, CatalogPlace, ImageRow, IntArray
 
 _BLOCK_BYTES = 1 << 22  # of JSON that one thread parses
 
@@ -60,7 +59,7 @@ class Images:
     an empty path and no metadata. Catalog.list_images makes one.
     """
 
-    catalog_path: Path
+    place: CatalogPlace
     source: str | None
     ids: IdArray
 
@@ -112,9 +111,9 @@ class Images:
 
     @contextmanager
     def _read(self) -> Iterator[sa.Connection]:
-        engine = connect(self.catalog_path)
+        engine = connect(self.place)
         try:
-            with translate_errors(self.catalog_path), engine.begin() as connection:
+            with translate_errors(self.place), engine.begin() as connection:
                 yield connection
         finally:
             engine.dispose()

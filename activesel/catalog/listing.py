@@ -96,13 +96,29 @@ def _read_parts(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[tu
     As the driver's tuples: to make SQLAlchemy's rows of a million of them takes three times as long as to read them.
     """
     compiled = query.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
-    values = [compiled.params[name] for name in compiled.positiontup or ()]
+    names = compiled.positiontup  # None where the driver takes its values by name
+    values = compiled.params if names is None else [compiled.params[name] for name in names]
     cursor = connection.connection.cursor()
     try:
-        cursor.execute(str(compiled), values)
-        while rows := cursor.fetchmany(_PART_ROWS):  # zip(*rows) would make an iterator for each
-            yield tuple([row[i] for row in rows] for i in range(len(rows[0])))
+        for rows in _fetch_parts(cursor, str(compiled), values, on_server=connection.dialect.name == "postgresql"):
+            yield tuple([row[i] for row in rows] for i in range(len(rows[0])))  # zip(*rows) would make an iterator each
     except connection.dialect.loaded_dbapi.Error as error:
         raise exc.DatabaseError(str(compiled), None, error) from error
     finally:
         cursor.close()
+
+
+def _fetch_parts(cursor: Any, statement: str, values: Any, *, on_server: bool) -> Iterator[Sequence[Any]]:
+    """SQLite hands out rows as it finds them; PostgreSQL's drivers read all, unless a cursor lies on the server."""
+    if not on_server:
+        cursor.execute(statement, values)
+        while rows := cursor.fetchmany(_PART_ROWS):
+            yield rows
+        return
+    cursor.execute(f"DECLARE activesel_rows NO SCROLL CURSOR FOR {statement}", values)
+    while True:
+        cursor.execute(f"FETCH {_PART_ROWS} FROM activesel_rows")
+        if not (rows := cursor.fetchall()):
+            break
+        yield rows
+    cursor.execute("CLOSE activesel_rows")

@@ -19,28 +19,38 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+from sqlalchemy.types import TypeEngine
 
 SCHEMA_VERSION = 2
 
 metadata = MetaData()
+
+# PostgreSQL sorts by its locale unless told otherwise; SQLite and Python by code point, and the first path must be one.
+_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
+_NUMBER = BigInteger().with_variant(Integer, "sqlite")  # grows; only SQLite's INTEGER is as long as it needs to be
+
+
+def _string(length: int) -> TypeEngine[str]:
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
 
 schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True, autoincrement=False))
 
 images = Table(
     "images",
     metadata,
-    Column("image_id", String(32), primary_key=True),
+    Column("image_id", _string(32), primary_key=True),
     Column("width_px", Integer, nullable=False),
     Column("height_px", Integer, nullable=False),
-    Column("format", String(8), nullable=False),
-    Column("meta", Text, nullable=False),  # a JSON object, keys sorted, so that equal metadata is equal text
+    Column("format", _string(8), nullable=False),
+    Column("meta", _TEXT, nullable=False),  # a JSON object, keys sorted, so that equal metadata is equal text
 )
 
 files = Table(
     "files",
     metadata,
-    Column("file_id", Integer, primary_key=True),
-    Column("path", Text, nullable=False, unique=True),
+    Column("file_id", _NUMBER, primary_key=True),
+    Column("path", _TEXT, nullable=False, unique=True),
     Column("image_id", ForeignKey(images.c.image_id), nullable=False),
     Column("n_bytes", BigInteger, nullable=False),
     Column("mtime_ns", BigInteger, nullable=False),
@@ -50,8 +60,8 @@ files = Table(
 sources = Table(
     "sources",
     metadata,
-    Column("source_id", Integer, primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
+    Column("source_id", _NUMBER, primary_key=True),
+    Column("name", _TEXT, nullable=False, unique=True),
 )
 
 # Which paths a source (folder, glob, manifest) had; one path may be in several.
@@ -59,25 +69,25 @@ sightings = Table(
     "sightings",
     metadata,
     Column("source_id", ForeignKey(sources.c.source_id), primary_key=True),
-    Column("path", Text, primary_key=True),
+    Column("path", _TEXT, primary_key=True),
     sqlite_with_rowid=False,  # the key is the row: half the size
 )
 
 quarantine = Table(
     "quarantine",
     metadata,
-    Column("path", Text, primary_key=True),
-    Column("reason", String(32), nullable=False),
-    Column("detail", Text, nullable=False),
+    Column("path", _TEXT, primary_key=True),
+    Column("reason", _string(32), nullable=False),
+    Column("detail", _TEXT, nullable=False),
 )
 
 labels = Table(
     "labels",
     metadata,
-    Column("label_id", Integer, primary_key=True),  # grows, so the newest of an image's labels is the one that counts
+    Column("label_id", _NUMBER, primary_key=True),  # grows, so the newest of an image's labels is the one that counts
     Column("image_id", ForeignKey(images.c.image_id), nullable=False),
-    Column("name", Text, nullable=False),
-    Column("source", Text, nullable=False),
+    Column("name", _TEXT, nullable=False),
+    Column("source", _TEXT, nullable=False),
     UniqueConstraint("image_id", "source"),
 )
 
@@ -85,52 +95,53 @@ labels = Table(
 opinions = Table(
     "annotations",
     metadata,
-    Column("annotation_id", Integer, primary_key=True),
-    Column("key", String(32), nullable=False, unique=True),
+    Column("annotation_id", _NUMBER, primary_key=True),
+    Column("key", _string(32), nullable=False, unique=True),
     Column("image_id", ForeignKey(images.c.image_id), nullable=False, index=True),
-    Column("annotator", Text, nullable=False),
-    Column("role", String(16), nullable=False),
-    Column("name", Text),
-    Column("shapes", Text, nullable=False),  # a JSON list
-    Column("skipped", Text, nullable=False),
-    Column("created", String(64), nullable=False),
+    Column("annotator", _TEXT, nullable=False),
+    Column("role", _string(16), nullable=False),
+    Column("name", _TEXT),
+    Column("shapes", _TEXT, nullable=False),  # a JSON list
+    Column("skipped", _TEXT, nullable=False),
+    Column("created", _string(64), nullable=False),
     Column("lead_time_s", Float),
     Column("score", Float),
-    Column("guideline", Text, nullable=False),
-    Column("prelabel", String(16), nullable=False),
-    Column("source", Text, nullable=False),
-    Column("external_id", Text, nullable=False),
+    Column("guideline", _TEXT, nullable=False),
+    Column("prelabel", _string(16), nullable=False),
+    Column("source", _TEXT, nullable=False),
+    Column("external_id", _TEXT, nullable=False),
+    Column("note", _TEXT, nullable=False),
 )
 
 resolutions = Table(
     "resolutions",
     metadata,
     Column("image_id", ForeignKey(images.c.image_id), primary_key=True),
-    Column("name", Text),
-    Column("state", String(16), nullable=False),
+    Column("name", _TEXT),
+    Column("state", _string(16), nullable=False),
     Column("confidence", Float),
-    Column("decided_by", Text, nullable=False),
+    Column("decided_by", _TEXT, nullable=False),
 )
 
 tasks = Table(
     "tasks",
     metadata,
-    Column("task_id", Integer, primary_key=True),
-    Column("batch_id", String(128), nullable=False),
+    Column("task_id", _NUMBER, primary_key=True),
+    Column("batch_id", _string(128), nullable=False),
     Column("image_id", ForeignKey(images.c.image_id), nullable=False),
-    Column("route", String(16), nullable=False),
+    Column("route", _string(16), nullable=False),
     Column("n_wanted", Integer, nullable=False),
     Column("overlap", Boolean, nullable=False),
     Column("gold", Boolean, nullable=False),
-    Column("prelabel", String(16), nullable=False),
+    Column("prelabel", _string(16), nullable=False),
     UniqueConstraint("batch_id", "image_id"),
 )
 
 batches = Table(
     "batches",
     metadata,
-    Column("batch_id", String(128), primary_key=True),
-    Column("created", String(64), nullable=False),
+    Column("batch_id", _string(128), primary_key=True),
+    Column("created", _string(64), nullable=False),
 )
 
 picks = Table(
@@ -139,6 +150,6 @@ picks = Table(
     Column("batch_id", ForeignKey(batches.c.batch_id), primary_key=True),
     Column("rank", Integer, primary_key=True, autoincrement=False),
     Column("image_id", ForeignKey(images.c.image_id), nullable=False, index=True),
-    Column("kind", String(16), nullable=False),
+    Column("kind", _string(16), nullable=False),
     Index("picks_by_kind", "kind"),
 )

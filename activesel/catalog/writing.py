@@ -34,9 +34,10 @@ def select_in(
 
 
 def delete_paths(connection: sa.Connection, tables: Iterable[sa.Table], paths: Iterable[str]) -> None:
-    keys = [{"a_path": path} for path in paths]
-    for table in tables if keys else ():
-        connection.execute(sa.delete(table).where(table.c.path == sa.bindparam("a_path")), keys)
+    gone = sorted(paths)
+    for table in tables:
+        for start in range(0, len(gone), IN_VALUES):
+            connection.execute(sa.delete(table).where(table.c.path.in_(gone[start : start + IN_VALUES])))
 
 
 def file_values(row: ImageRow, stamp: FileStamp) -> dict[str, str | int]:

@@ -13,16 +13,23 @@ import typer
 
 from activesel import __version__
 from activesel.cli import (
+    adjudicate,
+    assign,
     bench,
     bring_in,
     config,
+    dataset,
     doctor,
     embed,
     export,
     gaps,
     ingest,
     init,
+    label_studio,
+    prelabel,
+    qc,
     report,
+    review,
     select,
     status,
     strategies,
@@ -60,13 +67,20 @@ app.command("ingest")(ingest.ingest)
 app.command("embed")(embed.embed)
 app.command("select")(select.select)
 app.command("gaps")(gaps.gaps)
+app.command("assign")(assign.assign)
+app.command("qc")(qc.qc)
 app.command("status")(status.status)
 app.command("report")(report.report)
 app.command("export")(export.export)
 app.command("import")(bring_in.bring_in)
+app.command("review")(review.review)
+app.add_typer(label_studio.app, name="label-studio")
+app.command("prelabel")(prelabel.prelabel)
 app.command("bench")(bench.bench)
 app.command("strategies")(strategies.strategies)
+app.add_typer(adjudicate.app, name="adjudicate")
 app.add_typer(synth.app, name="synth")
+app.add_typer(dataset.app, name="dataset")
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
 

@@ -20,7 +20,7 @@ def embed(workspace_dir: WorkspaceDir = None, settings: Settings = None, as_json
 
     workspace = open_workspace(workspace_dir, settings)
     with workspace.lock("embed"):
-        with Catalog.open(workspace.catalog_path) as catalog:
+        with Catalog.open(workspace.catalog_place) as catalog:
             rows = catalog.images()
         summary = story.embed(workspace, rows)
     if as_json:

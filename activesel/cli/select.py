@@ -13,6 +13,7 @@ import typer
 
 from activesel.cli.options import AsJson, Settings, WorkspaceDir, open_workspace
 from activesel.cli.show import show_counts, show_json, show_pairs, tell
+from activesel.errors import hide_passwords
 
 if TYPE_CHECKING:
     from activesel.pipelines.select import BatchResult, SelectRequest
@@ -98,7 +99,7 @@ def select(
     request = SelectRequest(
         budget, where=tuple(where or ()), quotas=tuple(quota or ()), cost=cost, predictions=predictions,
         embeddings=embeddings, ids=ids, exemplars=exemplars, focus=focus,
-        command=shlex.join(["activesel", *sys.argv[1:]]),
+        command=hide_passwords(shlex.join(["activesel", *sys.argv[1:]])),
     )  # fmt: skip
     if images is not None and workspace_dir is None:
         out = out or DEFAULT_OUT

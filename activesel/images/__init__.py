@@ -22,6 +22,7 @@ from activesel.images.images import (
     decode_pixels,
     decode_rgb,
     thumbnail_jpeg,
+    view_image,
 )
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "decode_pixels",
     "decode_rgb",
     "thumbnail_jpeg",
+    "view_image",
 ]

@@ -18,6 +18,7 @@ _METADATA_BYTES = 64 << 20
 Box = tuple[float, float, float, float]
 _OUTLINE_RGB = (255, 140, 0)
 _LEAST_MARGIN_PX = 8
+_LOSSLESS_PIXELS = 1_500_000
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,31 @@ def thumbnail_jpeg(path: Path, *, longest_px: int, max_pixels: int, box: Box | N
     height, width = rgb.shape[:2]
     scale = min(1.0, longest_px / max(height, width))
     return _draw_jpeg(rgb, (max(1, round(width * scale)), max(1, round(height * scale))), box)
+
+
+def view_image(path: Path, *, longest_px: int, max_pixels: int) -> tuple[bytes, str]:
+    """Return the image for a person to inspect, and its media type: decoded and encoded anew, nothing else of the file.
+
+    A PNG, without loss, up to 1.5 megapixels: faint defects must not drown in JPEG's own; larger ones as JPEG-95.
+
+    Raises:
+        DataError: as decode_rgb.
+    """
+    import cv2
+
+    pixels = decode_pixels(path, max_pixels=max_pixels, at_least_px=longest_px)
+    height, width = pixels.shape[:2]
+    scale = min(1.0, longest_px / max(height, width))
+    if scale < 1:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    if pixels.ndim == 3 and pixels.shape[2] == 3:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    small = pixels.shape[0] * pixels.shape[1] <= _LOSSLESS_PIXELS
+    options = [cv2.IMWRITE_PNG_COMPRESSION, 1] if small else [cv2.IMWRITE_JPEG_QUALITY, 95]
+    encoded, content = cv2.imencode(".png" if small else ".jpg", pixels, options)
+    assert encoded, f"no picture from {pixels.shape}"
+    return bytes(content), "image/png" if small else "image/jpeg"
 
 
 def crop_jpeg(path: Path, box: Box, *, longest_px: int, max_pixels: int) -> bytes | None:

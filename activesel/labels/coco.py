@@ -223,4 +223,4 @@ def _looks_like(seen: Glimpse) -> bool:
 
 register(AnnotationFormat("coco", read_coco_opinions, write_coco, _looks_like, frozenset({
     "name", "box", "polygon", "mask", "empty", "several", "shape_score", "annotator", "role", "skipped", "created",
-    "lead_time_s", "score", "guideline", "prelabel", "source", "external_id"})))  # fmt: skip
+    "lead_time_s", "score", "guideline", "prelabel", "source", "external_id", "note"})))  # fmt: skip

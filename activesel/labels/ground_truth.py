@@ -120,4 +120,4 @@ def _looks_like(seen: Glimpse) -> bool:
 
 register(AnnotationFormat("ground-truth", read_ground_truth, write_ground_truth, _looks_like, frozenset({
     "name", "box", "empty", "skipped", "shape_score", "annotator", "role", "created", "lead_time_s", "score",
-    "guideline", "prelabel", "source", "external_id"})))  # fmt: skip
+    "guideline", "prelabel", "source", "external_id", "note"})))  # fmt: skip

@@ -24,7 +24,7 @@ from activesel.labels.sheets import Item, Sheet
 ID_KEY, ARM_KEY, REASON = "activesel_id", "arm", "reason"
 _IMAGE = "image"
 _NATIVE = ("annotator", "skipped", "created", "lead_time_s", "external_id", "role")
-_FROM_OURS = ("guideline", "prelabel", "source", "score")
+_FROM_OURS = ("guideline", "prelabel", "source", "score", "note")
 Record = dict[str, Any]
 
 
@@ -120,5 +120,5 @@ def _looks_like(seen: Glimpse) -> bool:
 
 register(AnnotationFormat("label-studio", read_label_studio, write_label_studio, _looks_like, frozenset({
     "name", "box", "polygon", "mask", "empty", "several", "prediction", "skipped", "shape_score", "annotator", "role",
-    "created", "lead_time_s", "score", "guideline", "prelabel", "source", "external_id"}),
+    "created", "lead_time_s", "score", "guideline", "prelabel", "source", "external_id", "note"}),
     needs_sizes=True))  # fmt: skip

@@ -119,4 +119,4 @@ def _looks_like(seen: Glimpse) -> bool:
 
 register(AnnotationFormat("prodigy", read_prodigy, write_prodigy, _looks_like, frozenset({
     "name", "box", "polygon", "empty", "several", "skipped", "prediction", "shape_score", "annotator", "role",
-    "created", "lead_time_s", "score", "guideline", "prelabel", "source", "external_id"})))  # fmt: skip
+    "created", "lead_time_s", "score", "guideline", "prelabel", "source", "external_id", "note"})))  # fmt: skip

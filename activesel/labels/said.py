@@ -9,7 +9,7 @@ from typing import Any
 from activesel.annotations import Annotation, Role
 from activesel.labels.fields import as_object, as_role, as_seconds, as_share, as_text, as_time
 
-_TEXTS = ("annotator", "skipped", "guideline", "prelabel", "source", "external_id")
+_TEXTS = ("annotator", "skipped", "guideline", "prelabel", "source", "external_id", "note")
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,4 +89,4 @@ def _looks_like(seen: Glimpse) -> bool:
 
 register(AnnotationFormat("scale", read_scale, write_scale, _looks_like, frozenset({
     "name", "box", "polygon", "several", "shape_score", "annotator", "role", "created", "lead_time_s", "score",
-    "guideline", "prelabel", "source", "external_id"})))  # fmt: skip
+    "guideline", "prelabel", "source", "external_id", "note"})))  # fmt: skip

@@ -23,7 +23,7 @@ from activesel.labels.said import Said, from_extras, to_extras
 from activesel.labels.sheets import Sheet
 
 _EXTRAS = ("annotator", "role", "skipped", "created", "lead_time_s", "score", "guideline", "prelabel", "source",
-           "external_id")  # fmt: skip
+           "external_id", "note")  # fmt: skip
 _COLUMNS = ("path", "image_id", "label", *_EXTRAS, "shapes")
 csv.field_size_limit(1 << 24)  # characters; a mask's runs are long
 

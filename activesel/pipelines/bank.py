@@ -74,7 +74,7 @@ def _draw(workspace: Workspace, rows: Sequence[ImageRow]) -> list[ImageRow]:
     by_id = {row.image_id: row for row in rows}
     good = workspace.config.embedding.good
     if good is not None:
-        with Catalog.open(workspace.catalog_path) as catalog:
+        with Catalog.open(workspace.catalog_place) as catalog:
             by_id = {row.image_id: row for row in catalog.images()}
             labels = catalog.labels_of(by_id)
         by_id = {image_id: row for image_id, row in by_id.items() if labels.get(image_id) == good}

@@ -125,7 +125,7 @@ def _check_call(name: str, look: Callable[[], str]) -> Check:
 
 
 def _count(workspace: Workspace) -> str:
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         counts = catalog.counts()
     return f"{counts.n_images} images, {counts.n_labelled} labelled, {counts.n_quarantined} quarantined files"
 
@@ -138,7 +138,7 @@ def _count_vectors(workspace: Workspace) -> str:
 
 def _check_files(workspace: Workspace) -> Check:
     try:
-        with Catalog.open(workspace.catalog_path) as catalog:
+        with Catalog.open(workspace.catalog_place) as catalog:
             paths = list(islice(catalog.known_files(), N_FILES_LOOKED_AT))
     except ActiveselError as error:
         return Check("image files", "fail", str(error))

@@ -85,7 +85,7 @@ def embed_missing(workspace: Workspace, images: Images) -> Images:
         if not failed:
             return images
         broken |= {item.path for item in failed}
-        with Catalog.open(workspace.catalog_path) as catalog:
+        with Catalog.open(workspace.catalog_place) as catalog:
             catalog.add_quarantined(failed, images.source or "embed")
             images = catalog.list_images(images.source)
         if not len(images):

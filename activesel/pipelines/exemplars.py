@@ -44,7 +44,7 @@ def find_exemplars(workspace: Workspace, path: Path, images: Images, *, own_vect
         DataError: a file that is no image, too large or broken, a folder without images, an image not in the pool.
     """
     if path.suffix.lower() in (".txt", ".csv") and not path.is_dir():
-        with Catalog.open(workspace.catalog_path) as catalog:
+        with Catalog.open(workspace.catalog_place) as catalog:
             return _list_images(path, catalog, images)
     if own_vectors:
         raise DataError("exemplar images need the built-in vectors", where=str(path),

@@ -21,7 +21,7 @@ def find_batch(workspace: Workspace, name: str | None) -> str:
     Raises:
         DataError: there is none, or none of that name.
     """
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         known = catalog.batch_ids()
     if not known:
         raise DataError("there is no batch yet", where=str(workspace.root), hint="run `activesel select --budget 200`")
@@ -79,7 +79,7 @@ def _as_coco(workspace: Workspace, batch: BatchFile) -> str:
 
     An image labelled since carries its label as one annotation around the whole image: the label says no more.
     """
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         labels = catalog.labels_of(pick.image_id for pick in batch.picks)
         sizes = catalog.sizes_of(pick.image_id for pick in batch.picks)
         names = catalog.label_columns().names

@@ -136,7 +136,7 @@ def _target(workspace: Workspace, gap: GapEntry, found: FoundGaps, real: FloatAr
 def _meets(workspace: Workspace, where: Mapping[str, str], found: FoundGaps) -> Callable[[Candidate], bool]:
     """Return whether a variant lies in a slice: by its host's metadata, and by what its own mask shows."""
     bands = found.requirements.wanted.bands if found.requirements is not None else {}
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         meta = {row.image_id[:_HOST_DIGITS]: row.meta for row in catalog.images()}
     max_pixels = round(workspace.config.ingest.max_megapixels * 1e6)
 
@@ -157,7 +157,7 @@ def _meets(workspace: Workspace, where: Mapping[str, str], found: FoundGaps) -> 
 
 def _labelled_vectors(workspace: Workspace, label: str) -> tuple[FloatArray, FloatArray]:
     """Return unit rows of the images labelled as the class, and of all labelled ones; evaluation draws left out."""
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         labels, evaluation = catalog.labels(), catalog.picked_ids("evaluation")
     ids = list(labels)
     kept = [image_id for image_id, held in zip(ids, find_ids(evaluation, pack_ids(ids)) >= 0, strict=True) if not held]
@@ -168,7 +168,7 @@ def _labelled_vectors(workspace: Workspace, label: str) -> tuple[FloatArray, Flo
 
 
 def _notes(workspace: Workspace, document: Mapping[str, Any]) -> tuple[str, ...]:
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         labels, evaluation = catalog.label_columns(), catalog.picked_ids("evaluation")
     n_now = int((find_ids(evaluation, labels.ids) < 0).sum())
     if n_now == document.get("labelled"):

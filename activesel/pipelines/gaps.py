@@ -101,7 +101,7 @@ def check_gaps(workspace: Workspace, request: GapsRequest) -> dict[str, Any]:
         ConfigError, DataError: what can be told of the requirements.
     """
     file = load_requirements(request.requirements or workspace.root / REQUIREMENTS_NAME)
-    known = read_catalog(workspace, None) if workspace.catalog_path.exists() else None
+    known = read_catalog(workspace, None) if workspace.has_catalog else None
     if known is not None and len(known.images):
         check_names(file, known.images, known.label_names)
     return {
@@ -117,7 +117,7 @@ def _read_gold(workspace: Workspace, gathered: Gathered) -> tuple[IntArray, tupl
     """The labelled images of the evaluation stream: counted, never looked at for anything else."""
     if not gathered.answered:
         return np.empty(0, np.int64), ()
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         labels = catalog.labels_of(gathered.answered)
     rows = gathered.images.find(pack_ids(list(labels)))
     kept = rows >= 0

@@ -157,7 +157,7 @@ def read_catalog(workspace: Workspace, source: str | None, images: Images | None
 
     Of a source alone, as in a one-off selection, earlier picks without a label may be picked again.
     """
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         images = catalog.list_images(source) if images is None else images
         labels, evaluation, picked = catalog.label_columns(), catalog.picked_ids("evaluation"), catalog.picked_ids()
     steers = find_ids(evaluation, labels.ids) < 0
@@ -231,7 +231,7 @@ def read_paths(workspace: Workspace) -> dict[str, str]:
 
     A file set aside since the user made predictions is known, though it is no image of the pool any more.
     """
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         return {item.path: f"set aside: {item.path}" for item in catalog.quarantined()} | catalog.resolve()
 
 

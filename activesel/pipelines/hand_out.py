@@ -86,7 +86,7 @@ def make_sheet(workspace: Workspace, request: ExportRequest) -> Sheet:
     """
     batch = read_batch(workspace, request.batch_id)
     ids = [pick.image_id for pick in batch.picks]
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         lookup = ImageLookup(catalog.resolve())
         sizes = catalog.sizes_of(ids)
         known = _by_image(catalog.annotations.read(ids))

@@ -87,7 +87,7 @@ def ingest(workspace: Workspace, source: str, *, labels: Path | None = None) -> 
     if labels is not None:
         find_format(labels)  # a misspelt name is told now, not after an hour
     found = read_source(source, path_pattern=settings.path_pattern, labels_from_folders=settings.labels_from_folders)
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         tally = _add_files(catalog, found, settings)
         if catalog.counts().n_images == 0:
             raise _nothing_usable(catalog, found, tally)

@@ -34,7 +34,7 @@ def write_label_file(workspace: Workspace, request: GenerateRequest, folder: Pat
     Raises:
         DataError: no image has a label, or none is left. SynthError: a label file that is wrong.
     """
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         held = set(unpack_ids(catalog.picked_ids("evaluation")))
         id_of = catalog.resolve()
     table = read_labels(request.labels, request.images, group_column=request.group_column) \
@@ -63,7 +63,7 @@ def _id_of(path: str, id_of: Mapping[str, str]) -> str | None:
 
 
 def _of_catalog(workspace: Workspace, group_column: str) -> LabelTable:
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         labels, images = catalog.labels(), catalog.images()
     if not labels:
         raise DataError("no image has a label", where=str(workspace.root),

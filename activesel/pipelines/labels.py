@@ -26,7 +26,7 @@ def import_labels(workspace: Workspace, labels: Path) -> LabelSummary:
     Raises:
         DataError: not a label file, a label for an unknown image, two labels for one image.
     """
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         lookup = ImageLookup(catalog.resolve(), (one.path for one in catalog.quarantined()))
         read = read_labels(labels, lookup)
         catalog.add_labels(read)

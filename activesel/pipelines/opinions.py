@@ -61,7 +61,7 @@ def import_annotations(workspace: Workspace, request: ImportRequest) -> ImportSu
         DataError: a malformed file, with its place, or an opinion about an unknown image. UsageError: no such format.
     """
     found = get_format(request.format_name) if request.format_name else guess_format(request.file)
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         said = _read(catalog, found, request.file)
         kept = [one for one in said if one.annotation.image_id != SET_ASIDE]
         opinions = _distinct(_complete(catalog, kept, found.name, request))

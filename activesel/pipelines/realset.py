@@ -144,7 +144,7 @@ def _embed_real(workspace: Workspace, table: LabelTable, paths: Sequence[str]) -
     csv.writer(text, lineterminator="\n").writerows([["path"], *([path] for path in paths)])
     write_atomic(manifest, text.getvalue())
     source = ingest(workspace, str(manifest)).source
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         images, ids_by_path = catalog.list_images(source), catalog.resolve()
     if not len(images):
         raise DataError("no image can be read", where=table.source)

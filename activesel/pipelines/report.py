@@ -131,7 +131,7 @@ def _typical_radius(graph: KnnGraph | None, vectors: FloatArray) -> float:
 
 
 def _build(workspace: Workspace, batch: BatchFile, snapshot: Snapshot) -> ReportData:
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         quarantine = QuarantineList(catalog.quarantine_counts(), tuple(catalog.quarantined(MAX_QUARANTINED)))
         labels = catalog.labels_of(pick.image_id for pick in batch.picks)
     sample = snapshot.sample

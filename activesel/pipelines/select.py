@@ -79,7 +79,7 @@ def select_batch(workspace: Workspace, request: SelectRequest) -> BatchResult:
     done = _find_done(workspace, key, gathered)
     if done is not None:
         return _result(workspace, done, clock.seconds, reused=True)
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         earlier = catalog.batch_ids()
     # Earlier batches decide what is known, so a checkpoint from before the last of them is another selection's.
     with keep_journal(workspace, [key, earlier], int(min(request.budget, len(gathered.images)))) as journal:
@@ -96,7 +96,7 @@ def select_batch(workspace: Workspace, request: SelectRequest) -> BatchResult:
     store_batch(workspace, batch, gathered, chosen, write_report)
     clock.lap("report")
     kinds = ["train" if pick.kind == "strategy" else pick.kind for pick in batch.picks]
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         catalog.add_batch(batch_id, [pick.image_id for pick in batch.picks], kinds, batch.created)
     return _result(workspace, batch, clock.seconds)
 
@@ -109,7 +109,7 @@ def plan_batch(workspace: Workspace, request: SelectRequest) -> dict[str, Any]:
     """
     _check_early(workspace, request)
     known = None
-    if workspace.catalog_path.exists():  # opening it would make one
+    if workspace.has_catalog:  # opening it would make one
         known = read_catalog(workspace, request.source)
     settings = workspace.config.selection
     shares = (settings.explore, settings.evaluation)
@@ -245,7 +245,7 @@ def _request_key(workspace: Workspace, request: SelectRequest, gathered: Gathere
 def _find_done(workspace: Workspace, key: str, gathered: Gathered) -> BatchFile | None:
     """Return the newest batch of this key, unless images that it meant for training were held out since."""
     held_out = set(gathered.images.names(gathered.held_out))
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         recorded = catalog.batch_ids()
     for batch_id in reversed(recorded):
         if not (workspace.batches_dir / batch_id / "batch.json").exists():

@@ -122,7 +122,7 @@ def _measure(
     assert file.wanted.masks is not None, "checked with the names"
     table = file.file_of(file.wanted.masks)
     outlines = read_outlines(table)
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         lookup = ImageLookup(catalog.resolve())
     of_id = {lookup.by_path(name, table.parent, where=str(table)): one for name, one in outlines.items()}
     found = {name: [math.nan] * len(images) for name in DERIVED}

@@ -50,7 +50,7 @@ def read_status(workspace: Workspace) -> Status:
     Raises:
         DataError: a damaged catalog or store of vectors. ConfigError: a backbone that does not exist.
     """
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         counts, labels, images = catalog.counts(), catalog.label_columns(), catalog.list_images()
         reasons, batches = catalog.quarantine_counts(), catalog.batch_counts()
     known = tuple(_describe_batch(workspace, batch) for batch in batches)

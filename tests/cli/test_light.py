@@ -14,7 +14,7 @@ from activesel.cli import app
 
 # pydantic is not among them: some releases of typer parse values with it.
 HEAVY = ("torch", "torchvision", "timm", "numpy", "pandas", "pyarrow", "sqlalchemy", "faiss", "sklearn", "scipy", "cv2",
-         "PIL", "yaml", "rich", "jinja2")  # fmt: skip
+         "PIL", "yaml", "rich", "jinja2", "fastapi", "uvicorn")  # fmt: skip
 
 
 def walk(command: Any, name: str) -> Iterator[tuple[str, Any]]:
@@ -39,8 +39,10 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 
 def test_the_commands() -> None:
     assert [name.removeprefix("activesel ") for name in LEAVES] == [
-        "init", "ingest", "embed", "select", "gaps", "status", "report", "export", "import", "bench", "strategies",
-        "doctor", "synth", "synth prove", "synth replay", "synth review", "synth recipes", "config show",
+        "init", "ingest", "embed", "select", "gaps", "assign", "qc", "status", "report", "export", "import",
+        "review", "prelabel", "bench", "strategies", "doctor", "label-studio push", "label-studio pull",
+        "adjudicate list", "adjudicate set", "synth", "synth prove", "synth replay", "synth review",
+        "synth recipes", "dataset build", "dataset list", "dataset diff", "dataset verify", "config show",
         "config schema",
     ]  # fmt: skip
 

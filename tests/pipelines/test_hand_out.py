@@ -31,7 +31,7 @@ def ids(workspace: Workspace) -> list[str]:
 
 
 def say(workspace: Workspace, *opinions: Annotation) -> None:
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         catalog.annotations.add(opinions)
 
 
@@ -48,7 +48,7 @@ def tasks_of(workspace: Workspace, out: Path, **more: Any) -> list[dict[str, Any
 def test_pre_labels_and_the_blind_arm(workspace: Workspace, ids: list[str], tmp_path: Path) -> None:
     box = Box("crack", 12, 12, 24, 36, 0.5)
     say(workspace, *(Annotation(one, "net-1", Role.model, "crack", (box,), score=0.75) for one in ids[:2]))
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         catalog.annotations.assign("0001", [Task("0001", ids[0], prelabel="shown"),
                                             Task("0001", ids[1], prelabel="hidden")])  # fmt: skip
     tasks = tasks_of(workspace, tmp_path / "a.json")
@@ -69,7 +69,7 @@ def test_pre_labels_and_the_blind_arm(workspace: Workspace, ids: list[str], tmp_
 def test_labels_go_along_only_if_asked_for_and_gold_never(workspace: Workspace, ids: list[str], tmp_path: Path) -> None:
     say(workspace, Annotation(ids[0], "ann", name="crack"), Annotation(ids[1], "key", Role.gold, "pit"),
         Annotation(ids[2], "ann", name="good"))  # fmt: skip
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         catalog.annotations.assign("0001", [Task("0001", ids[2], gold=True)])
         catalog.add_labels([Label(ids[3], "fray", "labels.csv")])
     assert not any("annotations" in task for task in tasks_of(workspace, tmp_path / "a.json"))
@@ -83,7 +83,7 @@ def test_a_format_for_one_opinion_takes_the_one_that_counts(
 ) -> None:
     say(workspace, Annotation(ids[0], "eve", Role.expert, "crack", created="2026-01-01"),
         Annotation(ids[0], "ann", name="good", created="2026-01-02"))  # fmt: skip
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         catalog.annotations.resolve([Resolution(ids[0], "crack", LabelState.adjudicated, by="eve")])
     found = export(workspace, "labelbox", tmp_path / "a.ndjson", with_labels=True)
     assert found.left_out == {"opinion": 1}

@@ -1,0 +1,75 @@
+"""activesel assign: what is wanted of people about a batch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from activesel.cli.options import AsJson, Batch, Settings, WorkspaceDir, open_workspace
+from activesel.cli.show import show_json, show_pairs, tell
+
+
+def assign(
+    batch: Batch = None,
+    overlap: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", min=0, max=1, help="Labelled twice, more if defects are rare."),
+    ] = None,
+    gold: Annotated[
+        float | None, typer.Option(metavar="SHARE", min=0, max=1, help="Known answers mixed in.")
+    ] = None,
+    blind_arm: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", min=0, max=1, help="Whose pre-label is hidden; 0: no pre-labels."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Draw and count; write nothing.")] = False,
+    workspace_dir: WorkspaceDir = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Draw, before anybody labels, what is wanted of whom.
+
+    Which images two people label without knowing of each other, drawn at random within each predicted class, as many as
+    a check of the labels needs; which images with a known answer are mixed in; whose pre-label is hidden. The same seed
+    draws the same. Once the batch is labelled it is not drawn anew. Shares
+    that are not given are those of the settings: quality.overlap, quality.gold, quality.blind_arm.
+
+    \b
+    Examples:
+      activesel assign
+      activesel assign 0003 --overlap 0.2 --dry-run
+    """
+    from activesel.pipelines.assign import AssignRequest, assign_batch, plan_tasks
+    from activesel.pipelines.export import find_batch
+
+    workspace = open_workspace(workspace_dir, settings)
+    batch_id = find_batch(workspace, batch)
+    request = AssignRequest(overlap, gold, blind_arm)
+    if dry_run:
+        assigned = plan_tasks(workspace, batch_id, request)
+    else:
+        with workspace.lock("assign"):
+            assigned = assign_batch(workspace, batch_id, request)
+    tasks = assigned.tasks
+    counts = {
+        "images": len(tasks), "opinions": assigned.n_opinions, "overlap": sum(one.overlap for one in tasks),
+        "gold": sum(one.gold for one in tasks), "hidden": sum(one.prelabel == "hidden" for one in tasks),
+        "prevalence": assigned.prevalence, "changed": assigned.is_new and not dry_run,
+    }  # fmt: skip
+    if as_json:
+        show_json({"schema_version": 1, "batch_id": batch_id, **counts, "notes": assigned.notes,
+                   "tasks": [asdict(task) for task in tasks]})  # fmt: skip
+        return
+    expected = None if assigned.prevalence is None else f"{assigned.prevalence:.1%} defects, as the model expects"
+    show_pairs([
+        ("batch", batch_id), ("images", counts["images"]), ("overlap", f"{counts['overlap']} labelled by two"),
+        ("gold", f"{counts['gold']} with a known answer"), ("hidden", f"{counts['hidden']} without their pre-label"),
+        ("opinions", f"{counts['opinions']} wanted in all"), ("prevalence", expected),
+        *(("note", note) for note in assigned.notes),
+    ])  # fmt: skip
+    if dry_run:
+        tell("dry run: nothing was written")
+    elif not assigned.is_new:
+        tell("nothing changed: this is what was drawn before")

@@ -1,0 +1,126 @@
+"""Whose turn it is: which image of a batch a person is shown next, while others work on the same batch. No files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from activesel.annotations import Annotation, LabelState, Resolution, Role, Task
+
+LEASE_S = 600.0  # an image that somebody has had before them for longer may be given to somebody else
+BLIND, FINAL = "blind", "final"  # an expert's verdict before and after seeing the others' answers
+SOURCE = "review"
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Who has an image before them. since: seconds of a monotonic clock."""
+
+    person: str
+    image_id: str
+    since: float
+
+
+class Leases:
+    """Who has which image before them at present, in memory: one image a person, and after LEASE_S none."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._started = clock()
+        self._of: dict[str, Lease] = {}
+
+    def take(self, person: str, image_id: str) -> None:
+        """Give the person the image instead of the one they had; the same again keeps its start."""
+        held = self._of.get(person)
+        if held is None or held.image_id != image_id:
+            self._of[person] = Lease(person, image_id, self._clock())
+
+    def drop(self, person: str) -> None:
+        self._of.pop(person, None)
+
+    def holders(self, image_id: str) -> set[str]:
+        now = self._clock()
+        return {one.person for one in self._of.values() if one.image_id == image_id and now - one.since < LEASE_S}
+
+    def elapsed_s(self, person: str, image_id: str) -> float:
+        """Return the seconds since the person got the image; since the start where that is not known, after a crash."""
+        held = self._of.get(person)
+        return self._clock() - (held.since if held is not None and held.image_id == image_id else self._started)
+
+
+def complete_tasks(batch_id: str, image_ids: Sequence[str], tasks: Iterable[Task]) -> list[Task]:
+    """Return what is wanted of people in the batch: the tasks assigned, or one opinion of every image.
+
+    An overlap wants two opinions at least, whatever it says.
+    """
+    assigned = list(tasks) or [Task(batch_id, image_id) for image_id in image_ids]
+    return [replace(task, n_wanted=max(2, task.n_wanted)) if task.overlap else task for task in assigned]
+
+
+def is_open(task: Task, person: str, opinions: Sequence[Annotation], holders: set[str]) -> bool:
+    """Tell whether the person may be shown the task: they have not answered it, and it wants more than it has.
+
+    holders: who has it before them now, each counted as an opinion that is on its way.
+    """
+    answered = {one.annotator for one in opinions if one.role is Role.annotator}
+    if person in answered or task.route != "crowd":
+        return False
+    return task.gold or len(answered | (holders - {person})) < task.n_wanted
+
+
+def needs_expert(task: Task, opinions: Sequence[Annotation]) -> bool:
+    """Tell whether an expert should look: people disagree or skipped, or the task was meant for experts alone."""
+    said = [one for one in opinions if one.role is Role.annotator]
+    differ = len({one.name for one in said if not one.skipped}) > 1
+    return differ or any(one.skipped for one in said) or (task.route == "expert" and not said)
+
+
+def phase_of(one: Annotation) -> str:
+    """Return BLIND or FINAL of an expert's verdict; whatever did not come from here is final."""
+    return BLIND if one.source == SOURCE and one.external_id.startswith(f"{BLIND}:") else FINAL
+
+
+def is_decided(opinions: Sequence[Annotation]) -> bool:
+    """Tell whether an expert has given a last verdict."""
+    return any(one.role is Role.expert and phase_of(one) == FINAL for one in opinions)
+
+
+def own_blind(person: str, opinions: Sequence[Annotation]) -> Annotation | None:
+    """Return what the expert said before seeing the answers."""
+    found = [one for one in opinions if one.role is Role.expert and one.annotator == person and phase_of(one) == BLIND]
+    return found[-1] if found else None
+
+
+def settle(image_id: str, opinions: Sequence[Annotation]) -> Resolution | None:
+    """Return what counts after these opinions; None where that is not ours to say: a known answer, or nobody spoke.
+
+    An expert's last verdict counts (a skip rejects the image), else what everybody says who did not skip.
+    """
+    experts = [one for one in opinions if one.role is Role.expert and phase_of(one) == FINAL]
+    if experts:
+        last = experts[-1]
+        state = LabelState.rejected if last.name is None else LabelState.adjudicated
+        return Resolution(image_id, last.name, state, by=last.annotator)
+    said = {one.annotator: one.name for one in opinions if one.role is Role.annotator and not one.skipped}
+    if not said or any(one.role is Role.gold for one in opinions):
+        return None
+    names = set(said.values())
+    if len(names) > 1:
+        return Resolution(image_id, None, LabelState.raw, by="disagreement")
+    name = names.pop()
+    agreed = len(said) > 1 and name is not None
+    by = "agreement" if agreed else next(iter(said))
+    return Resolution(image_id, name, LabelState.agreed if agreed else LabelState.raw, by=by)
+
+
+def newest_suggestion(opinions: Sequence[Annotation]) -> Annotation | None:
+    """Return the model's newest answer."""
+    return next((one for one in reversed(opinions) if one.role is Role.model), None)
+
+
+def answered_by(person: str, role: Role, opinions: Mapping[str, Sequence[Annotation]]) -> list[Annotation]:
+    """Return the person's own answers of this page, one an image, the oldest first."""
+    said = (one for of_image in opinions.values() for one in of_image if one.annotator == person and one.role is role)
+    own = {one.image_id: one for one in said if one.source == SOURCE and phase_of(one) == FINAL}
+    return sorted(own.values(), key=lambda one: one.created)

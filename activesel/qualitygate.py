@@ -1,0 +1,113 @@
+"""Whether labels agree well enough to be trusted: yes, no, or not known yet, and how many more would tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from activesel.agreement import MOST_PAIRS, Agreement, pairs_to_decide
+
+
+class Verdict(StrEnum):
+    passed = "pass"
+    failed = "fail"
+    inconclusive = "inconclusive"
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What a pass takes; configs/default.yaml has the reasons. defects: a number of images, the others 0..1.
+
+    low: what the lower bound of kappa must reach. gold: what share of known answers an annotator must get.
+    """
+
+    kappa: float
+    low: float
+    positive: float
+    defects: int
+    gold: float
+
+
+@dataclass(frozen=True)
+class GoldScore:
+    """How often one annotator gave known answers, with the ends of its Wilson interval."""
+
+    annotator: str
+    n: int
+    n_right: int
+    share: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Decision:
+    """reasons: sentences. n_more: images to label twice until a decision is likely; None: none needed, or hopeless."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    n_more: int | None = None
+
+
+def decide(agreement: Agreement | None, gold: Sequence[GoldScore], thresholds: Thresholds) -> Decision:
+    """Return the verdict on labels whose pairs agree so (None = no pair), by annotators who score so on gold.
+
+    For a pass the lower bound of kappa must reach ``low``, for a fail its upper bound must stay below ``kappa``. An
+    annotator who surely misses known answers fails the batch, whatever the kappa.
+    """
+    failures = [
+        f"{one.annotator} gave {one.n_right} of {one.n} known answers: {one.high:.2f} at best, not {thresholds.gold:g}"
+        for one in gold if one.high < thresholds.gold
+    ]  # fmt: skip
+    if agreement is not None and agreement.at_most < thresholds.kappa:
+        failures.append(f"{_say_kappa(agreement)}: surely below {thresholds.kappa:g}")
+    if failures:
+        return Decision(Verdict.failed, tuple(failures))
+    if agreement is None:
+        return Decision(Verdict.inconclusive, ("no image has two independent opinions",))
+    doubts = _find_doubts(agreement, thresholds)
+    if not doubts:
+        return Decision(Verdict.passed, (f"{_say_kappa(agreement)}: at least {thresholds.low:g}",))
+    n_more = label_more(agreement, thresholds)
+    told = "it lies too near the threshold for labels to tell: settle the disagreements and mend the guideline"
+    told = told if n_more is None else f"label {n_more} more images twice"
+    return Decision(Verdict.inconclusive, (*doubts, told), n_more)
+
+
+def _find_doubts(agreement: Agreement, thresholds: Thresholds) -> list[str]:
+    doubts = []
+    if agreement.n_positive < thresholds.defects:
+        doubts.append(f"{agreement.n_positive} images that anybody called a defect have two opinions; it takes "
+                      f"{thresholds.defects}")  # fmt: skip
+    if agreement.kappa is None:
+        doubts.append("kappa is undefined: everybody said the same one class")
+    elif agreement.kappa < thresholds.kappa:
+        doubts.append(f"{_say_kappa(agreement)}: below {thresholds.kappa:g}, but not surely")
+    elif agreement.at_least < thresholds.low:
+        doubts.append(f"{_say_kappa(agreement)}: not surely at least {thresholds.low:g}")
+    if agreement.positive is not None and agreement.positive < thresholds.positive:
+        doubts.append(f"agreement on defects is {agreement.positive:.2f}, below {thresholds.positive:g}")
+    return doubts
+
+
+def label_more(agreement: Agreement, thresholds: Thresholds) -> int | None:
+    """Return how many more images should be labelled twice, so that a decision falls in 80 of 100 such cases.
+
+    As if the truth were what the pairs show, with half a disagreement more. None beyond a million.
+    """
+    n = agreement.n
+    prevalence = (agreement.n_positive + 0.5) / (n + 1)
+    chance = 2 * prevalence * (1 - prevalence)
+    kappa = (1.0 if agreement.kappa is None else agreement.kappa) - 0.5 / (n * chance)  # half a disagreement more
+    goal = thresholds.low if kappa >= thresholds.kappa else thresholds.kappa
+    needed = pairs_to_decide(max(kappa, 0.0), prevalence, goal)
+    short = thresholds.defects - agreement.n_positive
+    if short > 0:
+        needed = max(needed, n + round(short / prevalence)) if needed < MOST_PAIRS else needed
+    return None if needed >= MOST_PAIRS else max(1, needed - n)
+
+
+def _say_kappa(agreement: Agreement) -> str:
+    value = "undefined" if agreement.kappa is None else f"{agreement.kappa:.3f}"
+    return f"kappa {value} ({agreement.low:.3f} to {agreement.high:.3f}, {agreement.n} images)"

@@ -1,0 +1,1 @@
+"""Pages served on this machine: the review page. Imports FastAPI, which the extra [review] brings."""

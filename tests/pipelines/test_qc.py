@@ -1,0 +1,140 @@
+"""activesel qc: what it measures, what it decides, what it records, and that it does so once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from activesel.annotations import LabelState, Resolution, Role, Task
+from activesel.catalog import Catalog
+from activesel.pipelines.qc import check_quality, record_consensus
+from activesel.qualitygate import Verdict
+from tests.pipelines.opinions import BATCH, assign, err, make_batch, picks_of, say
+from tests.pipelines.workspaces import Job
+
+
+@pytest.fixture
+def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
+    return make_batch(tmp_path, monkeypatch, meta={"station": ["AB"[i % 2] for i in range(40)]})
+
+
+def truth_of(job: Job) -> dict[str, str]:
+    return {image_id: job.kind_of(image_id) for image_id in picks_of(job)}
+
+
+def resolutions(job: Job) -> dict[str, Resolution]:
+    with Catalog.open(job.workspace.catalog_path) as catalog:
+        return catalog.annotations.resolutions()
+
+
+def test_two_of_one_mind_on_few_images_are_inconclusive(job: Job) -> None:
+    for name in ("ann", "bob"):
+        say(job.workspace, name, truth_of(job))
+    quality = check_quality(job.open("embedding.good=free"), BATCH)
+    assert quality.overall is not None
+    assert quality.overall.kappa == 1.0
+    assert quality.decision.verdict is Verdict.inconclusive
+    assert quality.decision.n_more
+    assert f"label {quality.decision.n_more} more images twice" in quality.decision.reasons[-1]
+    assert {row.name for row in quality.rows_of("station")} == {"A", "B"}
+    assert quality.classes[0] == "free"
+    assert any("no overlap was drawn" in note for note in quality.notes)
+
+
+def test_strangers_fail(job: Job) -> None:
+    truth = truth_of(job)
+    say(job.workspace, "ann", truth)
+    say(job.workspace, "bob", err(truth, 0.7, 1))
+    quality = check_quality(job.open("embedding.good=free"), BATCH)
+    assert quality.decision.verdict is Verdict.failed
+    assert "surely below 0.9" in quality.decision.reasons[0]
+
+
+def test_nothing_labelled_twice_is_inconclusive(job: Job) -> None:
+    say(job.workspace, "ann", truth_of(job))
+    quality = check_quality(job.workspace, BATCH)
+    assert (quality.decision.verdict, quality.overall, quality.table) == (Verdict.inconclusive, None, None)
+
+
+def test_only_the_drawn_overlap_is_compared(job: Job) -> None:
+    truth = truth_of(job)
+    ids = list(truth)
+    assign(job.workspace, [Task(BATCH, i, n_wanted=1 + (i in ids[:6]), overlap=i in ids[:6]) for i in ids])
+    say(job.workspace, "ann", truth)
+    say(job.workspace, "bob", {i: truth[i] if i in ids[:6] else "pit" for i in ids})
+    quality = check_quality(job.workspace, BATCH)
+    assert quality.overall is not None
+    assert (quality.overall.n, quality.overall.observed) == (6, 1.0)
+
+
+def test_known_answers_fail_an_annotator(job: Job) -> None:
+    truth = truth_of(job)
+    gold = [i for i in job.ids if i not in truth]
+    assign(job.workspace, [*(Task(BATCH, i) for i in truth), *(Task(BATCH, i, gold=True) for i in gold)])
+    say(job.workspace, "boss", {i: job.kind_of(i) for i in gold}, Role.gold)
+    say(job.workspace, "ann", {i: job.kind_of(i) for i in gold})
+    say(job.workspace, "bob", dict.fromkeys(gold, "free"))
+    n_free = sum(job.kind_of(i) == "free" for i in gold)
+    quality = check_quality(job.workspace, BATCH)
+    assert [(one.annotator, one.n, one.n_right) for one in quality.gold] == [("ann", 16, 16), ("bob", 16, n_free)]
+    assert quality.decision.verdict is Verdict.failed
+    assert f"bob gave {n_free} of 16 known answers" in quality.decision.reasons[0]
+    assert not any(i in quality.opinions.people for i in gold), "gold says nothing of the batch"
+
+
+def test_what_counts_is_recorded_once_and_never_over_an_expert(job: Job) -> None:
+    truth = truth_of(job)
+    ids = list(truth)
+    say(job.workspace, "ann", truth)
+    say(job.workspace, "bob", {**{i: truth[i] for i in ids[:10]}, ids[10]: "nonsense"})
+    with Catalog.open(job.workspace.catalog_path) as catalog:
+        catalog.annotations.resolve([Resolution(ids[0], "pit", LabelState.adjudicated, None, "eve"),
+                                     Resolution(ids[1], None, LabelState.rejected, None, "eve")])  # fmt: skip
+    assert record_consensus(job.workspace, check_quality(job.workspace, BATCH)) == 22
+    found = resolutions(job)
+    assert (found[ids[0]].state, found[ids[0]].name) == (LabelState.adjudicated, "pit")
+    assert found[ids[1]].state is LabelState.rejected
+    assert all(found[i].state is LabelState.agreed and found[i].name == truth[i] for i in ids[2:10])
+    assert found[ids[10]].state is LabelState.raw
+    assert all((found[i].state, found[i].name) == (LabelState.raw, truth[i]) for i in ids[11:])
+    assert record_consensus(job.workspace, check_quality(job.workspace, BATCH)) == 0
+    assert resolutions(job) == found
+
+
+def test_an_expert_who_decides_meanwhile_is_not_overwritten(job: Job) -> None:
+    truth = truth_of(job)
+    say(job.workspace, "ann", truth)
+    quality = check_quality(job.workspace, BATCH)
+    first = next(iter(truth))
+    with Catalog.open(job.workspace.catalog_path) as catalog:
+        catalog.annotations.resolve([Resolution(first, "odd", LabelState.adjudicated, None, "eve")])
+    record_consensus(job.workspace, quality)
+    assert resolutions(job)[first].name == "odd"
+
+
+def test_a_skip_is_no_opinion_and_is_told(job: Job) -> None:
+    truth = truth_of(job)
+    ids = list(truth)
+    for name in ("ann", "bob"):
+        say(job.workspace, name, {**truth, ids[0]: None})  # type: ignore[dict-item]
+    quality = check_quality(job.workspace, BATCH)
+    assert quality.overall is not None
+    assert quality.overall.n == len(ids) - 1
+    assert any("have a skip" in note for note in quality.notes)
+    record_consensus(job.workspace, quality)
+    assert resolutions(job)[ids[0]].name is None
+
+
+def test_several_annotators_are_looked_at_apart(job: Job) -> None:
+    truth = truth_of(job)
+    for number, name in enumerate(("ann", "bob", "cid")):
+        say(job.workspace, name, err(truth, 0.4 * (name == "cid"), number))
+    quality = check_quality(job.workspace, BATCH)
+    worst = min(quality.rows_of("annotator"), key=lambda row: row.agreement.observed)
+    assert worst.name == "cid"
+    assert {row.name for row in quality.rows_of("pair")} == {"ann / bob", "ann / cid", "bob / cid"}
+    assert quality.alpha is not None
+    assert quality.fleiss == pytest.approx(quality.alpha, abs=0.02)
+    assert quality.overall is not None
+    assert quality.overall.n == len(truth), "one pair an image"
