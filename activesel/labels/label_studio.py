@@ -76,7 +76,7 @@ def _read_annotation(given: Record, image_id: str, size: tuple[int, int], arm: s
     as_seconds(given.get("lead_time"), "lead_time", where)
     person = _read_person(given.get("completed_by"), where)
     one = annotation_from(given, image_id, size, person, where=where, source="")
-    said = {name: ours[name] for name in _FROM_OURS if ours[name]}
+    said = {name: ours[name] for name in _FROM_OURS if ours[name] not in ("", None)}
     return replace(
         one, **{"prelabel": arm or one.prelabel, **said},
         name=None if one.name is None else as_text(one.name, "a class", where),
