@@ -174,7 +174,9 @@ def _records(document: Record, section: str, keys: tuple[str, ...], path: Path) 
 
 def write_coco(sheet: Sheet) -> dict[str, str]:
     """Write images in the sheet's order, categories numbered by the sheet's classes from 1."""
-    images, annotations, opinions = [], [], []
+    images: list[Record] = []
+    annotations: list[Record] = []
+    opinions: list[Record] = []
     numbers = {name: number for number, name in enumerate(sheet.classes, start=1)}
     for image_number, item in enumerate(sheet.items, start=1):
         images.append({"id": image_number, "file_name": item.path, "width": item.width, "height": item.height,
