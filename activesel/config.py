@@ -75,6 +75,29 @@ class StoppingConfig(_Section):
     least_gain: float = Field(gt=0, le=1)
 
 
+class SynthConfig(_Section):
+    give_up_error: float = Field(ge=0, lt=1)
+
+
+class WeakConfig(_Section):
+    least_confidence: float = Field(gt=0, le=1)
+    rule_accuracy: float = Field(gt=0.5, lt=1)
+
+
+class RoutingConfig(_Section):
+    critical: list[str]
+    critical_from: float = Field(gt=0, le=1)
+    expert_from: float = Field(ge=0, le=1)
+    crowd_opinions: int = Field(ge=1, le=100)
+    crowd_cost: float = Field(ge=0)
+    expert_cost: float = Field(ge=0)
+    crowd_minutes: float = Field(ge=0)
+    expert_minutes: float = Field(ge=0)
+    most_money: float | None = Field(ge=0)
+    most_minutes: float | None = Field(ge=0)
+    most_expert_minutes: float | None = Field(ge=0)
+
+
 class QualityConfig(_Section):
     overlap: float = Field(ge=0, le=1)
     half_width: float = Field(gt=0, le=1)
@@ -126,8 +149,11 @@ class Config(_Section):
     selection: SelectionConfig
     scores: ScoresConfig
     stopping: StoppingConfig
+    synth: SynthConfig
+    routing: RoutingConfig
     quality: QualityConfig
     prelabel: PrelabelConfig
+    weak: WeakConfig
     dataset: DatasetConfig
     report: ReportConfig
     review: ReviewConfig

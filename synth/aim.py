@@ -20,7 +20,8 @@ class GapVerdict:
     """What became of one gap. before, after: share of its points with ``neighbours`` labelled ones within reach, 0..1.
 
     kept: positions among the candidates of those that count for this gap, best first. nearest: smallest distance of a
-    candidate to a point of the gap; reach: the distance that counts as near. reason: in a sentence.
+    candidate to a point of the gap; reach: the distance that counts as near. reason: in a sentence. given_up: more
+    proposals could have been made, and would not have filled it (giving_up.py).
     """
 
     name: str
@@ -31,6 +32,7 @@ class GapVerdict:
     nearest: float
     reach: float
     reason: str
+    given_up: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,22 @@ from typing import Any
 import numpy as np
 
 from synth.aim import Rows
+from synth.blocks import BLOCK
 from synth.errors import SynthError
 from synth.fill import Candidate, Filled, GapAim, fill_gaps
+from synth.giving_up import Effort, looks_of
 
 
 class Aiming:
-    """Candidates in the order of their proposals, and what is chosen of them. Looks after 1, 2, 4, 8, ... blocks."""
+    """Candidates in the order of their proposals, and what is chosen of them; looks now and then (looks_of).
 
-    def __init__(self, aim: GapAim, most: int) -> None:
-        self._aim, self._most = aim, most
+    most: to keep. limit: the maximum number of proposals.
+    """
+
+    def __init__(self, aim: GapAim, most: int, limit: int) -> None:
+        self._aim, self._most, self._limit = aim, most, limit
         self._n_blocks = 0
+        self._looks = looks_of(-(-limit // BLOCK))
         self._vectors: list[Rows] = []
         self._meets: list[list[bool]] = [[] for _ in aim.targets]
         self.ids: list[str] = []
@@ -37,7 +43,7 @@ class Aiming:
             flags += [target.meets is None or target.meets(one) for one in found]
         self.ids += [row["id"] for row in rows]
         self._n_blocks += 1
-        if self._n_blocks & (self._n_blocks - 1) == 0:
+        if self._n_blocks in self._looks:
             self.choose()
 
     def choose(self) -> Filled:
@@ -45,7 +51,11 @@ class Aiming:
         width = self._aim.targets[0].real.shape[1]
         vectors = np.concatenate(self._vectors) if self._vectors else np.empty((0, width), np.float32)
         meets = np.asarray(self._meets, np.bool_).reshape(len(self._aim.targets), len(self.ids))
-        self.filled = fill_gaps(self._aim.targets, vectors, meets, most=self._most, reach=self._aim.reach)
+        tried = min(self._n_blocks * BLOCK, self._limit)
+        effort = Effort(tried, self._limit - tried, self._aim.give_up_error, len(self._looks))
+        self.filled = fill_gaps(
+            self._aim.targets, vectors, meets, most=self._most, reach=self._aim.reach, effort=effort
+        )
         return self.filled
 
     def _embed(self, folder: Path, found: Sequence[Candidate]) -> Rows:

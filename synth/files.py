@@ -29,6 +29,7 @@ _MASK_OPTIONS = (  # runs of equal pixels: five times quicker than OpenCV's choi
     cv2.IMWRITE_PNG_COMPRESSION, 3, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE,
     cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE,
 )  # fmt: skip
+_UNFINISHED = ".unfinished-"  # files that are being written; one that stays is of a process that was killed
 _scratch = threading.local()
 _JPEG_START = b"\xff\xd8\xff"
 
@@ -129,7 +130,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     """
     payload = content.encode("utf8") if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{_UNFINISHED}{path.name[:100]}.")
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(payload)
@@ -140,6 +141,12 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def sweep(folder: Path) -> None:
+    """Remove what writers that were killed have left below a folder; hold it, so that no other writes there."""
+    for left in folder.rglob(f"{_UNFINISHED}*"):
+        left.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

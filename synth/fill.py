@@ -6,7 +6,7 @@ What a gap is, and the vectors, are handed in; aim.py has the words for one regi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from synth.aim import GapVerdict, Outcome, Rows, coverage, distances
+from synth.giving_up import Effort, fewest_needed, is_region_vain
 from synth.record import plain
 
 CLOSED_AT = 0.9  # of a region's points covered
@@ -53,13 +54,14 @@ class GapAim:
     """What a run aims at. targets: of one class, the most pressing first. reach: distance that counts as near.
 
     embed: image files -> unit rows in the space of the points; the folder is where it may keep them. key: names all of
-    this, so that another aim is another set.
+    this, so that another aim is another set. give_up_error: chance of giving up a gap that the rest would fill.
     """
 
     targets: tuple[Target, ...]
     reach: float
     embed: Callable[[Sequence[Path], Path], Rows]
     key: str
+    give_up_error: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -70,16 +72,20 @@ class Filled:
     verdicts: tuple[GapVerdict, ...]
 
     def is_enough(self, most: int) -> bool:
-        """Whether more candidates would change nothing: all is closed, or only numbers lack and ``most`` are kept."""
-        left = [one for one in self.verdicts if one.outcome not in ("closed", "covered")]
+        """Whether no more candidates are wanted: each gap is closed or given up, or only numbers lack and ``most`` are
+        kept."""
+        left = [one for one in self.verdicts if one.outcome not in ("closed", "covered") and not one.given_up]
         return not left or (len(self.keep) >= most and all(np.isnan(one.reach) for one in left))
 
 
-def fill_gaps(targets: Sequence[Target], vectors: Rows, meets: Flags, *, most: int, reach: float) -> Filled:
+def fill_gaps(
+    targets: Sequence[Target], vectors: Rows, meets: Flags, *, most: int, reach: float, effort: Effort | None = None
+) -> Filled:
     """Choose ``most`` candidates at most. vectors: (m, d). meets: (t, m), whether a candidate lies in a gap's slice.
 
     Regions are covered first, each by as few as do it (greedy, as in close_gap, those kept before counted); then
-    numbers are filled in the order of the candidates. A variant counts for every gap that it lies in.
+    numbers are filled in the order of the candidates. A variant counts for every gap that it lies in. effort: what it
+    took so far, to tell which gaps are to be given up; None = none is.
     """
     kept: list[int] = []
     near = [_near(one, vectors, allowed, reach) for one, allowed in zip(targets, meets, strict=True)]
@@ -97,6 +103,11 @@ def fill_gaps(targets: Sequence[Target], vectors: Rows, meets: Flags, *, most: i
         else _judge_region(one, vectors, allowed, kept, most=most, reach=reach)
         for one, allowed in zip(targets, meets, strict=True)
     ]
+    if effort is not None:
+        verdicts = [
+            _give_up(one, verdict, close, allowed, effort, reach)
+            for one, verdict, close, allowed in zip(targets, verdicts, near, meets, strict=True)
+        ]
     return Filled(tuple(sorted(kept)), tuple(verdicts))
 
 
@@ -157,6 +168,26 @@ def _judge_region(
     if outcome == "narrowed" and len(kept) >= most:
         reason += f"; the most images asked for, {most}, are kept"
     return GapVerdict(target.name, outcome, before, after, tuple(landed), nearest, reach, reason)
+
+
+def _give_up(
+    target: Target, verdict: GapVerdict, near: Flags, allowed: Flags, effort: Effort, reach: float
+) -> GapVerdict:
+    """Mark a gap that the rest of the proposals would not fill. Numbers only where none was made: each one counts."""
+    if verdict.outcome in ("closed", "covered"):
+        return verdict
+    if target.points is None:
+        is_vain = not allowed.any() and effort.is_vain(0, target.missing)
+        return (
+            replace(verdict, given_up=True, reason=verdict.reason + effort.say(target.missing)) if is_vain else verdict
+        )
+    have = (distances(target.points, target.real) <= reach).sum(axis=1)
+    if not is_region_vain(effort, near, have, target.neighbours, CLOSED_AT):
+        return verdict
+    lacking = fewest_needed(target.neighbours - have, CLOSED_AT)
+    tried = f"{effort.tried} of {effort.tried + effort.left} proposals"
+    why = f"; given up after {tried}: the rest would not cover it" if near.any() else effort.say(lacking)
+    return replace(verdict, given_up=True, reason=verdict.reason + why)
 
 
 def _say_region(

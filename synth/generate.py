@@ -20,17 +20,18 @@ from synth.aiming import Aiming
 from synth.blocks import BLOCK, Workshop, read_block
 from synth.choice import settle_blend
 from synth.errors import SynthError
-from synth.files import hold, read_bytes, read_image, write_atomic
+from synth.files import hold, read_bytes, read_image, sweep, write_atomic
 from synth.fill import GapAim, gaps_of, outcome_to_json
 from synth.gates import Batch, Limits, calibrate
 from synth.hosts import Read
+from synth.inputs import INPUTS, Inputs, load_inputs, read_files, tell, what_changed, write_inputs
 from synth.planning import OpenHosts, Stock
 from synth.publish import PROPOSALS, RECORDS, RUN, STATE, publish, read_run
 from synth.record import SCHEMA_VERSION, plain, verdict_to_json, versions, write_lines
 from synth.records import Embedder, Verdict
 from synth.refusal import refused_of, why_refused
 from synth.sift import KEPT, Sift
-from synth.stocking import GenerateRequest, Stocked, check_request, stock_up
+from synth.stocking import GenerateRequest, Stocked, check_request, list_stock, open_stock, stock_up
 from synth.threads import single_thread
 from synth.workers import make_blocks
 
@@ -75,11 +76,17 @@ def generate(
     started = time.perf_counter()
     check_request(request)
     with single_thread():
-        stocked = stock_up(request, read)
-    key = run_key(request, stocked, embed is not None, aim.key if aim is not None else None)
+        listing = list_stock(request)
+        inputs = read_files(listing.files, load_inputs(request.out / STATE / INPUTS)[2])  # before they are used
+        stocked = open_stock(request, listing, read, inputs.digests)
+    key = run_key(request, stocked, inputs, embed is not None, aim.key if aim is not None else None)
     _check_folder(request.out)
     with hold(request.out / STATE):
-        done = _find_done(request.out, key)
+        sweep(request.out)
+        _check_inputs(request, key, inputs)
+        done = _find_done(request.out, key, _earlier_key(request, stocked, embed is not None, aim))
+        if done is None:
+            write_inputs(request.out / STATE / INPUTS, key, _asked(request), inputs)
         run = done or _make_set(request, stocked, key, embed, advance, aim)
     return _summarise(request.out, run, reused=done is not None, seconds=time.perf_counter() - started)
 
@@ -95,7 +102,7 @@ def _make_set(
         limits = _calibrate(stocked.stock, hosts, embed) if request.gated else None
         batch = Batch(list(stocked.stock.donors.values()), limits, embed) if limits is not None else None
         sift = Sift(stocked.stock, request.count if aim is None else request.limit, batch)
-    aiming = Aiming(aim, request.count) if aim is not None else None
+    aiming = Aiming(aim, request.count, request.limit) if aim is not None else None
     workshop = Workshop(stocked.stock, limits, blocks, request.suffix)
     with contextlib.closing(make_blocks(workshop, -(-request.limit // BLOCK), request.workers)) as folders:
         for folder in folders:
@@ -116,9 +123,10 @@ def _make_set(
 def _aim(aiming: Aiming, sift: Sift, limit: int) -> list[dict[str, Any]]:
     """Keep what the gaps need; return their verdicts as JSON values."""
     filled = aiming.choose()
-    n_open = sum(one.outcome not in ("closed", "covered") for one in filled.verdicts)
-    ended = f"{n_open} of {len(filled.verdicts)} gaps stay open"
-    ended += f" after {len(sift.rows)} proposals" + (", the maximum" if len(sift.rows) >= limit else "")
+    open_ones = [one for one in filled.verdicts if one.outcome not in ("closed", "covered")]
+    ended = f"{len(open_ones)} of {len(filled.verdicts)} gaps stay open after {len(sift.rows)} proposals"
+    ended += ", the maximum" if len(sift.rows) >= limit else ""
+    ended += ", which more would not fill" if open_ones and all(one.given_up for one in open_ones) else ""
     sift.keep_only({row: gaps_of(filled.verdicts).get(row, []) for row in filled.keep}, ended)
     return [outcome_to_json(one, aiming.ids) for one in filled.verdicts]
 
@@ -134,12 +142,24 @@ def describe(request: GenerateRequest, read: Read = read_image) -> Stocked:
         return stock_up(request, read)
 
 
-def run_key(request: GenerateRequest, stocked: Stocked, embeds: bool, aim: str | None = None) -> str:
-    """Return 16 hex digits that name the result: request, label file, donors, hosts' paths, versions and the aim."""
-    asked = {name: value for name, value in request_to_json(request).items() if name not in ("workers", "out")}
-    inputs = [hashlib.sha256(read_bytes(request.labels)).hexdigest(), sorted(stocked.stock.donors), embeds, versions()]
-    text = json.dumps([SCHEMA_VERSION, asked, inputs, *([aim] if aim is not None else [])], sort_keys=True)
+def run_key(request: GenerateRequest, stocked: Stocked, inputs: Inputs, embeds: bool, aim: str | None = None) -> str:
+    """Return 16 hex digits that name the result: request, content of every file, donors, ranges, versions, the aim."""
+    recipes = {name: repr(one) for name, one in stocked.stock.recipes.items()}
+    read = [inputs.digest, sorted(stocked.stock.donors), recipes, embeds, versions()]
+    text = json.dumps([SCHEMA_VERSION, _asked(request), read, *([aim] if aim is not None else [])], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _earlier_key(request: GenerateRequest, stocked: Stocked, embeds: bool, aim: GapAim | None) -> str:
+    """Return the key that sets had before the content of their hosts was part of it; finished ones stay finished."""
+    read = [hashlib.sha256(read_bytes(request.labels)).hexdigest(), sorted(stocked.stock.donors), embeds, versions()]
+    text = json.dumps([SCHEMA_VERSION, _asked(request), read, *([aim.key] if aim is not None else [])], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _asked(request: GenerateRequest) -> dict[str, Any]:
+    """Return what of a request the result depends on."""
+    return {name: value for name, value in request_to_json(request).items() if name not in ("workers", "out")}
 
 
 def request_to_json(request: GenerateRequest) -> dict[str, Any]:
@@ -160,23 +180,39 @@ def request_from_json(value: Mapping[str, Any]) -> GenerateRequest:
 def _calibrate(stock: Stock, hosts: OpenHosts, embed: Embedder | None) -> Limits:
     """Learn the rules' limits from the donors and some hosts spread over the list; a broken host is passed over."""
     step = max(1, len(stock.cards) // _HOSTS_TO_CALIBRATE)
-    opened = []
-    for card in stock.cards[::step][:_HOSTS_TO_CALIBRATE]:
-        with contextlib.suppress(SynthError):
-            opened.append(hosts.open(card))
+    tried = [hosts.open_usable(card) for card in stock.cards[::step][:_HOSTS_TO_CALIBRATE]]
+    opened = [host for host in tried if host is not None]
     if not opened:
         raise SynthError("no host can be opened", where=stock.cards[0].path)
     return calibrate(list(stock.donors.values()), opened, embed)
 
 
-def _find_done(out: Path, key: str) -> dict[str, Any] | None:
+def _check_inputs(request: GenerateRequest, key: str, inputs: Inputs) -> None:
+    """Refuse to go on with a set, or to take it as done, if the same was asked of files that were others then."""
+    state = request.out / STATE
+    was_key, asked, before = load_inputs(state / INPUTS)
+    is_done = (state / RUN).exists()
+    if was_key == key or asked != _asked(request) or not (is_done or any(state.glob("blocks-*/[0-9]*"))):
+        return
+    if changes := what_changed(before, inputs):
+        stage = "set was made" if is_done else "unfinished set was begun"
+        hint = ("the set is of the old ones: put them back, or name another --out" if is_done else
+                f"put them back to go on, or remove {request.out} to begin anew")  # fmt: skip
+        raise SynthError(
+            f"files have changed since the {stage}", where=str(request.out), found=tell(changes), hint=hint
+        )
+
+
+def _find_done(out: Path, key: str, earlier: str) -> dict[str, Any] | None:
     if not (out / STATE / RUN).exists():
         return None
     run = read_run(out)
-    if run.get("key") != key:
+    is_earlier = not (out / STATE / INPUTS).exists() and run.get("key") == earlier
+    if run.get("key") != key and not is_earlier:
         raise SynthError("the folder holds another set", where=str(out), found=f"{run.get('key')}, asked for {key}",
                          hint="name another --out, or remove the folder")  # fmt: skip
     publish(out)
+    _drop_blocks(out)
     return run
 
 
@@ -193,7 +229,9 @@ def _claim(out: Path, key: str) -> Path:
     blocks = out / STATE / f"blocks-{key}"
     blocks.mkdir(parents=True, exist_ok=True)
     for other in (*(out / STATE).glob("blocks-*"), *blocks.glob(".*")):
-        if other != blocks:
+        if other.is_file():
+            other.unlink()
+        elif other != blocks:
             shutil.rmtree(other, ignore_errors=True)
     return blocks
 
@@ -218,9 +256,13 @@ def _write_set(
     }  # fmt: skip
     write_atomic(out / STATE / RUN, json.dumps(plain(run), indent=1) + "\n")
     publish(out)
+    _drop_blocks(out)
+    return run
+
+
+def _drop_blocks(out: Path) -> None:
     for leftover in (out / STATE).glob("blocks-*"):
         shutil.rmtree(leftover, ignore_errors=True)
-    return run
 
 
 def _link(source: Path, target: Path) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from synth.centreline import centre_line, half_length, is_line
+from synth.course import course_of
 from synth.records import BlendMode, Donor
 
 ROUND = 1.5  # elongation up to which a defect has no direction
@@ -24,6 +25,8 @@ STRENGTH = (0.10, 0.8, 1.25)  # standard deviation, least, most
 STRETCH = (0.18, 0.65, 1.5)  # of a line
 BEND = (0.05, 0.04)  # most standard deviations of arc and S, shares of the length
 BEND_SHARE = 0.5  # of the real ones' own bends: added to a real bend, a quarter more variance
+CURL = (0.15, 0.35)  # of a curved line's turning: standard deviation and most, shares
+SWAY = (0.12, 0.3)  # turned more to one end: standard deviation and most, rad
 THIN_PLATE = 0.03  # standard deviation, share of the short side
 ELASTIC = 0.7  # px
 
@@ -112,7 +115,8 @@ def draw_numbers(rng: np.random.Generator, donor: Donor, branching: float, habit
         "elastic": np.round(np.clip(elastic, -2, 2), 2).tolist(),
         "photometric": int(rng.integers(0, 2**31)),
     }
-    stretch, arc, s = rng.normal(0, STRETCH[0]), rng.normal(0, habits.bend[0]), rng.normal(0, habits.bend[1])
+    drawn = rng.normal(0, 1, 3)
+    stretch, arc, s = drawn * (STRETCH[0], *habits.bend)
     if is_line(donor):
         spans = (donor.at_edge[0] and donor.at_edge[1]) or (donor.at_edge[2] and donor.at_edge[3])
         numbers["stretch"] = (
@@ -120,6 +124,12 @@ def draw_numbers(rng: np.random.Generator, donor: Donor, branching: float, habit
         )
         share = 0.5 if spans else 1.0
         numbers["bend"] = [round(share * clipped(float(n), -0.12, 0.12), 4) for n in (arc, s)]
+    elif course_of(donor) is not None:
+        curl, sway = drawn[1:] * (CURL[0], SWAY[0])
+        numbers["course"] = [
+            round(clipped(float(np.exp(stretch)), STRETCH[1], STRETCH[2]), 3),
+            round(clipped(curl, -CURL[1], CURL[1]), 3), round(clipped(sway, -SWAY[1], SWAY[1]), 3),
+        ]  # fmt: skip
     chance, where, angle, side, length = rng.random(5)
     if is_line(donor) and chance < branching:
         turned = (0.35 + 0.6 * angle) * (1 if side < 0.5 else -1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from synth.errors import SynthError
 from synth.grain import measure_grain
 from synth.hosts import HostCard, Read, open_host
+from synth.inputs import InputChanged, check_same, masks_of
 from synth.look import Habits, draw_look
 from synth.placement import LONG, NoPlace, Prior, box_of_part, draw_direction, place, turn_to
 from synth.records import BlendMode, Donor, Host, Image, Levels, Mask, Plan, Recipe
@@ -28,7 +28,10 @@ _OPEN_HOSTS = 48  # kept decoded; a block opens at most 32
 
 @dataclass(frozen=True)
 class Stock:
-    """All that plans are drawn from; goes to every worker once. recipe_share: of the proposals that use a recipe."""
+    """All that plans are drawn from; goes to every worker once. recipe_share: of the proposals that use a recipe.
+
+    contents: path -> digest that a host or its mask must have when it is opened; files that it does not name pass.
+    """
 
     label: str
     seed: int
@@ -41,6 +44,7 @@ class Stock:
     read: Read
     golden: tuple[Mask, Image] | None = None
     habits: Habits = field(default_factory=Habits)
+    contents: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,33 @@ class OpenHosts:
         self._open: OrderedDict[str, Host] = OrderedDict()
 
     def open(self, card: HostCard) -> Host:
-        """Return the host; raises SynthError where a file is broken."""
-        host = self._open.pop(card.path, None) or open_host(card, self._stock.read, self._stock.golden)
+        """Return the host; raises SynthError where a file is broken, InputChanged where it is not that of the start."""
+        host = self._open.pop(card.path, None) or self._read(card)
         self._open[card.path] = host
         if len(self._open) > _OPEN_HOSTS:
             self._open.popitem(last=False)
+        return host
+
+    def open_usable(self, card: HostCard) -> Host | None:
+        """Return the host, or None where a file is broken, as it was when the run began."""
+        try:
+            return self.open(card)
+        except InputChanged:
+            raise
+        except SynthError:
+            return None
+
+    def _read(self, card: HostCard) -> Host:
+        contents = self._stock.contents
+        try:
+            host = open_host(card, self._stock.read, self._stock.golden)
+        except SynthError:
+            for path in (card.path, *masks_of(card)):
+                check_same(contents, path)  # broken since, or from the start?
+            raise
+        check_same(contents, card.path, host.host_id)
+        for path in masks_of(card):
+            check_same(contents, path)
         return host
 
 
@@ -73,6 +99,8 @@ def draw_plan(stock: Stock, number: int, hosts: OpenHosts) -> tuple[Plan, Host] 
     donor = None if uses_recipe else _donor_of(stock, number)
     try:
         host = hosts.open(card)
+    except InputChanged:
+        raise
     except SynthError as error:
         return Unplaced(number, f"the host cannot be used: {error}")
     if donor is None:
@@ -101,10 +129,8 @@ def _most_alike(stock: Stock, number: int, host: Host, donor: Donor, hosts: Open
 
     The others are those of two neighbours in the block, which are opened anyway.
     """
-    candidates = [host]
-    for other in _NEIGHBOURS:
-        with contextlib.suppress(SynthError):  # a broken one is told about where it is drawn
-            candidates.append(hosts.open(_start(stock, number ^ other)[1]))
+    others = [hosts.open_usable(_start(stock, number ^ other)[1]) for other in _NEIGHBOURS]
+    candidates = [host, *(one for one in others if one is not None)]  # a broken one is told about where it is drawn
     own = surface_of(donor.background, ~donor.mask)
     return min(
         candidates, key=lambda one: misfit(donor, one) + float(np.abs(surface_of(one.picture, one.part) - own).sum())

@@ -12,11 +12,12 @@ from synth.errors import SynthError
 from synth.files import encode_image, encode_mask, read_bytes, read_image
 from synth.generate import request_from_json
 from synth.hosts import Read
+from synth.inputs import INPUTS, content_of, difference, load_inputs, tell
 from synth.planning import OpenHosts, Stock
-from synth.publish import PROPOSALS, RECORDS, REJECTED, read_run
+from synth.publish import PROPOSALS, RECORDS, REJECTED, STATE, read_run
 from synth.record import plan_from_json, read_lines, versions
 from synth.records import Host
-from synth.stocking import stock_up
+from synth.stocking import GenerateRequest, stock_up
 from synth.threads import single_thread
 
 
@@ -41,13 +42,15 @@ def replay(folder: Path, variant_id: str, read: Read = read_image) -> Replayed:
     """
     run = read_run(folder)
     record = _find(folder, variant_id)
+    request = request_from_json(run["request"])
     rows = [
         row for row in read_lines(folder / PROPOSALS) if row["number"] // BLOCK == record["block"] and "plan" in row
     ]
     with single_thread():
-        stock = stock_up(request_from_json(run["request"]), read).stock
+        changed_files = _find_changes(folder)
+        stock = _stock_up(request, read, changed_files)
         hosts = _open_hosts(stock, rows)
-        _check_donors(stock, rows)
+        _check_donors(stock, rows, changed_files)
         variants = render_plans(stock, [plan_from_json(row["plan"]) for row in rows], hosts)
         variant = next(one for one in variants if one.plan.number == record["number"])
         image = encode_image(variant.picture, Path(record["image"]).suffix)
@@ -68,26 +71,56 @@ def _find(folder: Path, variant_id: str) -> dict[str, Any]:
                      expected=f"an id of {RECORDS}, such as {records[0]['id'] if records else 'none'}")  # fmt: skip
 
 
+def _find_changes(folder: Path) -> dict[str, str]:
+    """Return path -> what became of it, for the donors and masks of donors that are not what the set was made of."""
+    was = load_inputs(folder / STATE / INPUTS)[2]
+    donors = [path for path, role in was.roles.items() if "donor" in role]
+    now = {path: content_of(path) for path in donors}
+    return {path: difference(was.digests[path], now[path]) for path in donors if now[path] != was.digests[path]}
+
+
+def _stock_up(request: GenerateRequest, read: Read, changed: Mapping[str, str]) -> Stock:
+    try:
+        return stock_up(request, read).stock
+    except SynthError as error:
+        if not changed:
+            raise
+        raise _changed_donors(changed, str(error)) from None
+
+
 def _open_hosts(stock: Stock, rows: list[dict[str, Any]]) -> Mapping[str, Host]:
     cards = {card.path: card for card in stock.cards}
     opened = OpenHosts(stock)
     hosts: dict[str, Host] = {}
     for row in rows:
-        path = row["host"]["path"]
+        path, wanted = row["host"]["path"], row["host"]["id"]
         if path not in cards:
             raise SynthError("a host is no longer in the label file", where=path)
-        host = opened.open(cards[path])
-        if host.host_id != row["host"]["id"]:
-            raise SynthError("a host has changed since", where=path, found=host.host_id, expected=row["host"]["id"])
-        hosts[host.host_id] = host
+        now = content_of(path)
+        if now != wanted:
+            raise SynthError("a host has changed since", where=path, found=f"{difference(wanted, now)}, {now}",
+                             expected=wanted, hint="put the image back that the set was made with")  # fmt: skip
+        hosts[wanted] = opened.open(cards[path])
     return hosts
 
 
-def _check_donors(stock: Stock, rows: list[dict[str, Any]]) -> None:
+def _check_donors(stock: Stock, rows: list[dict[str, Any]], changed: Mapping[str, str]) -> None:
+    """Refuse a block whose donors are gone or cut from other files; the ground below a defect takes the whole image."""
     for row in rows:
-        plan = row["plan"]
-        if plan["source_id"] not in (stock.donors if plan["source"] == "donor" else stock.recipes):
-            raise SynthError(f"a {plan['source']} is gone or has changed since", found=plan["source_id"])
+        name, kind = row["plan"]["source_id"], row["plan"]["source"]
+        donor = stock.donors.get(name)
+        if name not in (stock.donors if kind == "donor" else stock.recipes):
+            if kind == "donor" and changed:
+                raise _changed_donors(changed, name)
+            raise SynthError(f"a {kind} is gone or has changed since", found=name)
+        if donor is not None and donor.path in changed:
+            raise _changed_donors({donor.path: changed[donor.path]}, name)
+
+
+def _changed_donors(changed: Mapping[str, str], found: str) -> SynthError:
+    names = tell([f"{path} {what}" for path, what in changed.items()])
+    return SynthError("a donor has changed since", where=names, found=found,
+                      hint="put the files back that the set was made with")  # fmt: skip
 
 
 def _stored(folder: Path, name: str) -> bytes:

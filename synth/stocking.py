@@ -10,6 +10,7 @@ from synth.bank import build_bank
 from synth.errors import SynthError
 from synth.files import read_image
 from synth.hosts import HostChoice, Read, choose_hosts, find_golden
+from synth.inputs import list_files
 from synth.labels_file import LabelTable, examples_of, read_labels
 from synth.look import learn_habits
 from synth.output import check_formats
@@ -61,6 +62,17 @@ class GenerateRequest:
 
 
 @dataclass(frozen=True)
+class Listing:
+    """What the label file names for a request; no picture is open yet. files: path -> role, all that may be read."""
+
+    table: LabelTable
+    examples: tuple[Example, ...]
+    recipes: Mapping[str, Recipe]
+    hosts: HostChoice
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Stocked:
     """The stock, and what is worth telling about it. notes: sentences."""
 
@@ -97,6 +109,15 @@ def stock_up(request: GenerateRequest, read: Read = read_image) -> Stocked:
     Raises:
         SynthError: no example and no recipe, no host, a broken label file, image or mask.
     """
+    return open_stock(request, list_stock(request), read)
+
+
+def list_stock(request: GenerateRequest) -> Listing:
+    """Read the label file and choose the hosts.
+
+    Raises:
+        SynthError: no example and no recipe, no host, a broken label file.
+    """
     table = read_labels(request.labels, request.images, group_column=request.group_column)
     examples = examples_of(table, request.label)
     recipes = _choose_recipes(request)
@@ -105,16 +126,28 @@ def stock_up(request: GenerateRequest, read: Read = read_image) -> Stocked:
                          found=", ".join(table.n_by_class), hint="name a recipe for it: --recipe scratch; "
                          "`activesel synth recipes` lists them")  # fmt: skip
     hosts = choose_hosts(table, request.label, request.good, request.part_mask)
-    donors, n_hidden = _cut_out(examples, read)
+    files = list_files(request.labels, examples, hosts.cards, request.part_mask)
+    return Listing(table, tuple(examples), recipes, hosts, files)
+
+
+def open_stock(
+    request: GenerateRequest, listing: Listing, read: Read = read_image, contents: Mapping[str, str] | None = None
+) -> Stocked:
+    """Cut the defects out. contents: path -> digest of what hosts must hold when they are opened, None = anything.
+
+    Raises:
+        SynthError: a broken image or mask.
+    """
+    donors, n_hidden = _cut_out(list(listing.examples), read)
     share = request.recipe_share if request.recipe_share is not None else _RECIPE_SHARE
-    prior = learn_prior(donors, request.explore)
+    prior, cards = learn_prior(donors, request.explore), listing.hosts.cards
     stock = Stock(
-        request.label, request.seed, {donor.donor_id: donor for donor in donors}, recipes, hosts.cards,
+        request.label, request.seed, {donor.donor_id: donor for donor in donors}, listing.recipes, cards,
         prior, request.blends,
-        (share if donors else 1.0) if recipes else 0.0, read, find_golden(hosts.cards, read),
-        learn_habits(donors, prior.angle_spread),
+        (share if donors else 1.0) if listing.recipes else 0.0, read, find_golden(cards, read),
+        learn_habits(donors, prior.angle_spread), contents or {},
     )  # fmt: skip
-    return Stocked(stock, table, hosts, _notes(stock, hosts, len(examples), n_hidden))
+    return Stocked(stock, listing.table, listing.hosts, _notes(stock, listing.hosts, len(listing.examples), n_hidden))
 
 
 def _cut_out(examples: list[Example], read: Read) -> tuple[list[Donor], int]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import threading
-import time
 from collections.abc import Iterator
 
 import cv2
@@ -29,12 +29,16 @@ def single_thread() -> Iterator[None]:
 
 
 def end_with_parent() -> None:
-    """Watch for the parent's death, however it dies, and end this worker then; it would wait for work for ever."""
-    parent = os.getppid()
+    """Watch for the parent's death, however it dies, and end this worker then; it would wait for work for ever.
+
+    By the pipe that the parent holds, not by its number: a parent that died while this process was still importing has
+    handed it on to another already, and that one lives.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "only a process that multiprocessing started has such a parent"
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
+        parent.join()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

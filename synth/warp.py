@@ -2,7 +2,7 @@
 
 A plan's numbers: ``stretch`` along the long axis, ``bend`` (arc, S; shares of the length), ``branch`` (where, shares of
 the length; angle, rad; length), ``thin_plate`` (3 x 3 x 2, shares of the short side), ``elastic`` (k x k x 2, px of the
-donor), ``fit`` (h, w) forces the patch's size in px.
+donor), ``fit`` (h, w) forces the size in px. ``course`` (stretch, curl, sway) re-draws a curved line (course.py).
 From a patch's pixel back to the donor's: fit, scale, rotation, mirror, then in the chord's frame bend and stretch, then
 thin plate and elastic.
 """
@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from synth.bank import RIM_PX
 from synth.centreline import Coordinates, bend_offset, half_length, turn, with_branch
+from synth.course import Course, Points, course_of, from_redrawn, redraw
 from synth.records import Donor, Levels, Mask, Plan
 
 NO_KNOTS = np.empty((0, 2), np.float32)
@@ -74,6 +75,12 @@ def turned_corners(plan: Plan, donor: Donor, stretch: float, reach: float) -> li
 
     stretch along the chord; reach: px that bend and branch go beyond across it.
     """
+    redrawn = redrawn_course(plan, donor)
+    if redrawn is not None:
+        ends = np.concatenate([redrawn[1] - redrawn[0].width, redrawn[1] + redrawn[0].width]).astype(np.float64)
+        around: list[complex] = list((np.sign(ends) * (np.abs(ends) + RIM_PX)) @ np.array([1, 1j]))
+        turned_by = cmath.rect(1, plan.angle_rad)
+        return [(-one.conjugate() if plan.mirrored else one) * turned_by for one in around]
     height, width = donor.mask.shape
     chord, turned = cmath.rect(1, donor.angle_rad), cmath.rect(1, plan.angle_rad)
     out = []
@@ -83,6 +90,13 @@ def turned_corners(plan: Plan, donor: Donor, stretch: float, reach: float) -> li
             moved = complex(own.real * stretch, own.imag + move) * chord
             out.append((-moved.conjugate() if plan.mirrored else moved) * turned)
     return out
+
+
+def redrawn_course(plan: Plan, donor: Donor) -> tuple[Course, Points] | None:
+    """Return a curved line's own course and the new one; None where the plan draws none."""
+    numbers = plan.numbers.get("course")
+    course = course_of(donor) if numbers else None
+    return None if numbers is None or course is None else (course, redraw(course, *numbers))
 
 
 def line_numbers(numbers: Mapping[str, Any]) -> tuple[float, tuple[float, float]]:
@@ -114,6 +128,10 @@ def from_patch(x: Coordinates, y: Coordinates, plan: Plan, donor: Donor) -> tupl
     back = rotation(-plan.angle_rad)
     if plan.mirrored:
         back[0] *= -1
+    redrawn = redrawn_course(plan, donor)
+    if redrawn is not None:
+        x, y = from_redrawn(*map_grid(back, x, y), *redrawn)
+        return x + np.float32(to_x), y + np.float32(to_y)
     if stretch == 1 and not any(bend) and not branch:
         return map_grid(back, x, y, (to_x, to_y))
     along, across = map_grid(rotation(-donor.angle_rad) @ back, x, y)

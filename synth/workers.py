@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
+import pickle
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -11,9 +13,11 @@ from pathlib import Path
 
 from synth.blocks import Workshop, make_block
 from synth.errors import SynthError
+from synth.files import write_atomic
 from synth.planning import OpenHosts
 from synth.threads import end_with_parent, single_thread
 
+_HANDOVER = ".workshop"  # in the folder of blocks, which is swept when a set is begun again
 _worker: tuple[Workshop, OpenHosts] | None = None
 
 
@@ -33,7 +37,11 @@ def make_blocks(workshop: Workshop, n_blocks: int, workers: int) -> Generator[Pa
             yield folder
         return
     spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_start, initargs=(workshop,))
+    path = workshop.folder / _HANDOVER
+    pickled = pickle.dumps(workshop)
+    write_atomic(path, pickled)
+    told = path, hashlib.sha256(pickled).digest()
+    pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_start, initargs=told)
     try:
         yield from _in_order(pool, n_blocks, 2 * workers)
     except BrokenProcessPool:
@@ -41,6 +49,7 @@ def make_blocks(workshop: Workshop, n_blocks: int, workers: int) -> Generator[Pa
                          ' `if __name__ == "__main__":`') from None  # fmt: skip
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        path.unlink(missing_ok=True)
 
 
 def _in_order(pool: ProcessPoolExecutor, n_blocks: int, ahead: int) -> Iterator[Path]:
@@ -53,9 +62,17 @@ def _in_order(pool: ProcessPoolExecutor, n_blocks: int, ahead: int) -> Iterator[
         yield waiting.popleft().result()
 
 
-def _start(workshop: Workshop) -> None:
+def _start(path: Path, digest: bytes) -> None:
+    """Read the workshop from a file: by a pipe, what exceeds 64 KiB would block a parent whose worker dies early.
+
+    digest: of the file, so that nothing is unpickled but what the parent wrote.
+    """
     global _worker
     end_with_parent()
+    pickled = path.read_bytes()
+    if hashlib.sha256(pickled).digest() != digest:
+        raise SynthError("what the workers are to make was changed", where=str(path))
+    workshop: Workshop = pickle.loads(pickled)  # the parent's own bytes
     _worker = workshop, OpenHosts(workshop.stock)
 
 

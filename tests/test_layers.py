@@ -30,10 +30,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "matching",
         "splits",
     ),
-    ("calibration", "anchoring"),
+    ("calibration", "anchoring", "labelerrors", "labelmodel", "routing"),
     ("strategies", "reasons", "gaps", "qualitygate", "overlap", "adjudication", "dataset"),
     ("workspace", "images"),
-    ("catalog", "sources", "labels", "embedding", "index", "training", "predictions", "tools"),
+    ("catalog", "sources", "labels", "embedding", "index", "training", "predictions", "tools", "weak"),
     ("report",),
     ("pipelines",),
     ("benchmark", "web"),
@@ -86,3 +86,8 @@ def test_heavy_libraries_have_one_home(library: str, home: str) -> None:
     for path in module_files("activesel"):
         if any(name.split(".")[0] == library for name in imported_names(path)):
             assert str(path.relative_to(ROOT)).startswith(home), f"{path} imports {library}; only {home} may"
+
+
+@pytest.mark.parametrize("path", module_files("activesel"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_nobody_opens_the_file_where_a_server_may_be_meant(path: Path) -> None:
+    assert "Catalog.open(workspace.catalog_path)" not in path.read_text(encoding="utf8"), "open catalog_place"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
+from activesel.annotations import LabelState
 from activesel.catalog import tables as t
 from activesel.catalog.annotations import Annotations
 from activesel.catalog.answers import Batch, BatchCounts, Counts, LabelColumns
@@ -278,6 +279,11 @@ class Catalog:
         query = sa.select(t.picks.c.image_id)
         rows = self._fetch(query if kind is None else query.where(t.picks.c.kind == kind))
         return unique_ids(pack_ids([image_id for (image_id,) in rows]))
+
+    def weak_ids(self) -> IdArray:
+        """Return the images whose label is from rules or a model: (w, 16), ascending. They train and never measure."""
+        query = sa.select(t.resolutions.c.image_id).where(t.resolutions.c.state == LabelState.weak.value)
+        return unique_ids(pack_ids([image_id for (image_id,) in self._fetch(query)]))
 
     def counts(self) -> Counts:
         def count(column: sa.ColumnElement[Any]) -> sa.ScalarSelect[int]:

@@ -25,6 +25,7 @@ from activesel.cli import (
     gaps,
     ingest,
     init,
+    label_errors,
     label_studio,
     prelabel,
     qc,
@@ -34,6 +35,7 @@ from activesel.cli import (
     status,
     strategies,
     synth,
+    weak,
 )
 from activesel.cli.failures import Terminated, report_failure
 
@@ -80,6 +82,8 @@ app.command("bench")(bench.bench)
 app.command("strategies")(strategies.strategies)
 app.add_typer(adjudicate.app, name="adjudicate")
 app.add_typer(synth.app, name="synth")
+app.command("label-errors")(label_errors.label_errors)
+app.add_typer(weak.app, name="weak")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)

@@ -48,7 +48,7 @@ def review(
     """
     import getpass
 
-    from activesel.pipelines.export import find_batch
+    from activesel.pipelines.batch_names import find_batch
     from activesel.web.serve import ReviewRequest, serve_review
 
     workspace = open_workspace(workspace_dir, settings)

@@ -50,7 +50,7 @@ def decide(
     skipped = (reason or "rejected") if name is None else ""
     said = Annotation(image_id, expert, Role.expert, name, tuple(shapes), skipped, source=SOURCE, note=reason)
     state = LabelState.rejected if name is None else LabelState.adjudicated
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         if image_id not in catalog.sizes_of([image_id]):
             raise DataError("no such image", where=str(workspace.root), found=image_id)
         before = [one for one in catalog.annotations.read([image_id])
@@ -68,7 +68,7 @@ def find_image(workspace: Workspace, name: str) -> str:
     Raises:
         DataError: there is none.
     """
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         if catalog.sizes_of([name]):
             return name
         found = catalog.image_at(str(Path(name).absolute()))
@@ -83,7 +83,7 @@ def list_cases(workspace: Workspace, opinions: BatchOpinions, agreed: Agreed) ->
     cases = [_case(opinions, agreed, image_id, least_iou) for image_id in opinions.people
              if image_id not in opinions.resolved or opinions.resolved[image_id].state not in DECIDED]  # fmt: skip
     gold = [i for i in opinions.gold_said if i in opinions.tasks and opinions.tasks[i].gold]
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         decided = {i for i, one in catalog.annotations.resolutions().items() if one.state in DECIDED}
         paths = {i: next(iter(catalog.paths_of(i)), "") for i in gold}
     for image_id in gold:

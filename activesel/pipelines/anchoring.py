@@ -18,7 +18,7 @@ def read_anchoring(workspace: Workspace) -> Anchoring:
 
     Where an opinion does not say what its annotator had before them, the image's task does.
     """
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         opinions, tasks = catalog.annotations.read(), catalog.annotations.tasks()
     planned = {one.image_id: one.prelabel for one in tasks}
     newest: dict[str, str] = {}

@@ -92,7 +92,7 @@ def assign_batch(workspace: Workspace, batch_id: str, request: AssignRequest) ->
     """
     assigned = plan_tasks(workspace, batch_id, request)
     if assigned.is_new:
-        with Catalog.open(workspace.catalog_path) as catalog:
+        with Catalog.open(workspace.catalog_place) as catalog:
             catalog.annotations.assign(batch_id, assigned.tasks)
     return assigned
 
@@ -121,7 +121,7 @@ class _Known:
 
 
 def _read(workspace: Workspace, batch_id: str, picks: Sequence[str]) -> _Known:
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         tasks, opinions = catalog.annotations.tasks(), catalog.annotations.read()
         resolved, labels, columns = catalog.annotations.resolutions(), catalog.labels_of(picks), catalog.label_columns()
     batch = set(picks)

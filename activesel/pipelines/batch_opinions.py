@@ -62,7 +62,7 @@ def read_opinions(workspace: Workspace, batch_id: str) -> BatchOpinions:
         DataError: no such batch, or its file is gone.
     """
     picks = {pick.image_id: pick for pick in read_batch(workspace, batch_id).picks}
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         every = catalog.annotations.tasks()
         tasks = {task.image_id: task for task in every if task.batch_id == batch_id}
         gold_ids = {task.image_id for task in every if task.gold}

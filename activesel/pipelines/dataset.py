@@ -121,7 +121,7 @@ def _group(
 ) -> tuple[dict[str, str], list[str]]:
     """Group all real images and all that variants were made from, labelled here or not."""
     wanted = {one.image_id for one in real} | {source for one in made for source in one.made_from}
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         images = catalog.list_images()
     rows = images.find(pack_ids(sorted(wanted)))
     return group_images(workspace, images.keep(rows[rows >= 0]), embeds=embeds)

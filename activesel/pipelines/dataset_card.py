@@ -11,6 +11,7 @@ from typing import Any
 from activesel.annotations import LabelState
 from activesel.dataset import Dataset, Entry, Origin
 from activesel.pipelines.gap_files import gaps_folder
+from activesel.pipelines.qc_files import quality_folder
 from activesel.report.dataset_card import CardGap, CardRow, DatasetCard, render_card_html, render_card_markdown
 from activesel.workspace import Workspace, write_atomic
 
@@ -73,9 +74,13 @@ def _read_gaps(workspace: Workspace) -> tuple[CardGap, ...] | None:
 
 def read_kappa(workspace: Workspace) -> str:
     """Return what the last quality control said of agreement; "" where there was none."""
-    document = _read(workspace.state / "qc" / "qc.json") or {}
-    kappa = document.get("kappa")
-    return f"kappa {kappa:.2f}" if isinstance(kappa, float) else ""
+    pages = sorted(quality_folder(workspace).glob("*.json"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+    document = (_read(pages[-1]) if pages else None) or {}
+    agreement = document.get("agreement")
+    if not isinstance(agreement, dict) or not isinstance(agreement.get("kappa"), float):
+        return ""
+    return (f"kappa {agreement['kappa']:.2f} ({agreement['low']:.2f} .. {agreement['high']:.2f}) on {agreement['n']} "
+            f"images of batch {document['batch_id']}: {document['verdict']}")  # fmt: skip
 
 
 def _read(path: Path) -> dict[str, Any] | None:

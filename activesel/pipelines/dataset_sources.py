@@ -60,7 +60,7 @@ class MadeSet:
 
 def read_real(workspace: Workspace) -> Found:
     """Read every image that has a label that counts, and every evaluation image."""
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         rows, labels = catalog.images(), catalog.labels()
         evaluation = set(unpack_ids(catalog.picked_ids("evaluation")))
         resolutions, opinions = catalog.annotations.resolutions(), catalog.annotations.read()

@@ -154,14 +154,15 @@ def _tell(
     workspace: Workspace, gap: GapEntry, verdict: Mapping[str, Any], summary: Summary, asked: GenerateRequest
 ) -> GapOutcome:
     outcome = str(verdict["outcome"])
-    command = None if outcome in ("closed", "covered") else _next(workspace, gap, outcome, summary, asked)
+    is_vain = outcome == "unreachable" or bool(verdict.get("given_up"))
+    command = None if outcome in ("closed", "covered") else _next(workspace, gap, is_vain, summary, asked)
     return GapOutcome(gap.rank, gap.name, gap.label, gap.kind, outcome, verdict["before"], verdict["after"],
                       len(verdict["kept"]), verdict["reason"], command)  # fmt: skip
 
 
-def _next(workspace: Workspace, gap: GapEntry, outcome: str, summary: Summary, asked: GenerateRequest) -> str:
+def _next(workspace: Workspace, gap: GapEntry, is_vain: bool, summary: Summary, asked: GenerateRequest) -> str:
     """Return the command for a gap that is not closed: more variants where some land, else the nearest of the pool."""
-    if outcome == "unreachable":  # however many more: none lands there
+    if is_vain:  # however many more: none lands there
         words = ["activesel", "select", "--budget", str(max(1, gap.missing)), "--focus", gap.label]
     else:
         is_short = summary.n_kept >= asked.count

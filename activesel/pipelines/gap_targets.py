@@ -102,14 +102,15 @@ def aim_at(workspace: Workspace, gaps: Sequence[GapEntry], found: FoundGaps, emb
     real, every = _labelled_vectors(workspace, gaps[0].label)
     reach = math.sqrt(2 * found.radius) if found.radius > 0 else usual_reach(every, min(NEIGHBOURS, len(every) - 1))
     targets = tuple(_target(workspace, one, found, real) for one in gaps)
-    parts = [reach, vectors_key(workspace)]
+    error = workspace.config.synth.give_up_error
+    parts = [reach, vectors_key(workspace), error]
     for gap, target in zip(gaps, targets, strict=True):
         points = b"" if target.points is None else target.points.tobytes()
         parts += [target.name, target.have, target.need, target.neighbours, dict(gap.where),
                   hashlib.sha256(points).hexdigest()]  # fmt: skip
     parts.append(hashlib.sha256(real.tobytes()).hexdigest())
     key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
-    return GapAim(targets, reach, embed_files, key)
+    return GapAim(targets, reach, embed_files, key, error)
 
 
 def _entry(one: Mapping[str, Any], centroids: FloatArray) -> GapEntry:

@@ -160,11 +160,12 @@ def read_catalog(workspace: Workspace, source: str | None, images: Images | None
     with Catalog.open(workspace.catalog_place) as catalog:
         images = catalog.list_images(source) if images is None else images
         labels, evaluation, picked = catalog.label_columns(), catalog.picked_ids("evaluation"), catalog.picked_ids()
+        weak = catalog.weak_ids()
     steers = find_ids(evaluation, labels.ids) < 0
     rows = images.find(labels.ids)
     kept = steers & (rows >= 0)
     waits = (find_ids(labels.ids, picked) < 0) & (find_ids(evaluation, picked) < 0) & (source is None)
-    answered = evaluation[find_ids(labels.ids, evaluation) >= 0]
+    answered = evaluation[(find_ids(labels.ids, evaluation) >= 0) & (find_ids(weak, evaluation) < 0)]
     return Known(
         images, rows[kept], tuple(labels.names[code] for code in labels.codes[kept]), _present(images.find(evaluation)),
         _present(images.find(picked[waits])), tuple(unpack_ids(answered)),

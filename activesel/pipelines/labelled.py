@@ -44,7 +44,7 @@ def read_labelled(workspace: Workspace, *, evaluation: bool = False) -> Labelled
     Raises:
         DataError: fewer than two classes.
     """
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         images, labels = catalog.list_images(), catalog.label_columns()
         drawn, resolutions = catalog.picked_ids("evaluation"), catalog.annotations.resolutions()
     unfit = {image_id for image_id, one in resolutions.items() if one.state in UNFIT}

@@ -91,7 +91,7 @@ def prelabel(workspace: Workspace, request: PrelabelRequest) -> Prelabelled:
     accepted = _accept(workspace, opinions, thresholds) if request.auto_accept else []
     n_new = 0
     if not request.dry_run:
-        with Catalog.open(workspace.catalog_path) as catalog:
+        with Catalog.open(workspace.catalog_place) as catalog:
             n_new = catalog.annotations.add(opinions).n_new
             catalog.annotations.resolve(accepted)
     counts = {name: int((best == code).sum()) for code, name in enumerate(model.classes) if (best == code).any()}
@@ -101,7 +101,7 @@ def prelabel(workspace: Workspace, request: PrelabelRequest) -> Prelabelled:
 
 def _wanted(workspace: Workspace, request: PrelabelRequest) -> Images:
     """Return the images of the batch, or of the pool, for which nothing counts yet."""
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         images, labelled = catalog.list_images(), catalog.label_columns().ids
         rejected = pack_ids(list(catalog.annotations.resolutions()))
         picked = images.ids
@@ -133,7 +133,7 @@ def _key(workspace: Workspace, known: LabelledImages) -> str:
 
 def _from_file(workspace: Workspace, path: Path, wanted: Images) -> _Model:
     """Read the model's predictions; only evaluation images are surely none that it was trained on."""
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         drawn, labels = catalog.picked_ids("evaluation"), catalog.label_columns()
         weak = {image_id for image_id, one in catalog.annotations.resolutions().items() if one.state is LabelState.weak}
     tested = unpack_ids(labels.ids[find_ids(drawn, labels.ids) >= 0])
@@ -168,7 +168,7 @@ def _prove(workspace: Workspace, model: _Model) -> dict[str, Threshold]:
 def _accept(workspace: Workspace, opinions: Sequence[Annotation], thresholds: dict[str, Threshold]) -> list[Resolution]:
     """Return weak labels for what is surer than its class's threshold; never of an image that measures something:
     evaluation, overlap, gold, or one whose pre-label is hidden."""
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         kept = set(unpack_ids(catalog.picked_ids("evaluation")))
         kept |= {one.image_id for one in catalog.annotations.tasks()
                  if one.overlap or one.gold or one.prelabel == "hidden"}  # fmt: skip

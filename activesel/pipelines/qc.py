@@ -108,7 +108,7 @@ def record_consensus(workspace: Workspace, quality: Quality) -> int:
         if before is not None and (before.state in (*EXPERT_STATES, LabelState.synthetic) or _is_same(before, one)):
             continue
         fresh.append(one)
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         catalog.annotations.resolve(fresh, keep=EXPERT_STATES)
     return len(fresh)
 

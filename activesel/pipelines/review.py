@@ -8,70 +8,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
-from activesel.annotations import Annotation, LabelState, Resolution, Role, Shape
+from activesel.adjudication import QueueItem
+from activesel.annotations import Annotation, Role
 from activesel.catalog import Catalog
 from activesel.errors import DataError, RefusedError, UsageError
 from activesel.ids import pack_ids
 from activesel.images import view_image
 from activesel.pipelines import turns
-from activesel.pipelines.turns import BLIND, FINAL, SOURCE, Leases
+from activesel.pipelines.turns import BLIND, FINAL, SOURCE, Answer, Leases, StripItem, Turn
 from activesel.records import ImageRow
 from activesel.workspace import Workspace
 
 MAX_CLASSES = 200
 MAX_NAME = 100
 STRIP_DONE, STRIP_NEXT = 7, 8  # thumbnails left and right of the current image
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What somebody said. submission: made by the page, one for each time that somebody presses a key to answer.
-
-    lead_time_s: as the page measured it. revises: it corrects the same person's answer about this image.
-    phase: turns.BLIND for an expert who has not seen the answers, else turns.FINAL.
-    """
-
-    image_id: str
-    submission: str
-    name: str | None = None
-    shapes: tuple[Shape, ...] = ()
-    skipped: str = ""
-    lead_time_s: float = 0.0
-    revises: bool = False
-    phase: str = FINAL
-
-
-@dataclass(frozen=True)
-class StripItem:
-    """A thumbnail below the image. state: done, current or next. said: the class, or "skipped"."""
-
-    image_id: str
-    state: str
-    said: str = ""
-
-
-@dataclass(frozen=True)
-class Turn:
-    """What one person has before them.
-
-    phase: turns.BLIND or turns.FINAL. prelabel: as an annotation's; suggestion is the model's answer where it is shown.
-    earlier: what they said before, to be corrected. others: what the others said, once an expert may see it.
-    """
-
-    image: ImageRow
-    phase: str
-    n_done: int
-    n_total: int
-    prelabel: str = ""
-    suggestion: Annotation | None = None
-    earlier: Annotation | None = None
-    others: tuple[Annotation, ...] = ()
-    strip: tuple[StripItem, ...] = ()
 
 
 class Review:
@@ -84,6 +38,7 @@ class Review:
     def __init__(
         self, workspace: Workspace, catalog: Catalog, batch_id: str, *, adjudicate: bool, classes: Sequence[str] = ()
     ) -> None:
+        self._queue = [item.image_id for item in queue_of(workspace, batch_id)] if adjudicate else []
         self.batch_id, self.adjudicate = batch_id, adjudicate
         self._workspace, self._catalog = workspace, catalog
         self._lock = threading.RLock()
@@ -101,6 +56,8 @@ class Review:
         self._images = {row.image_id: row for row in rows if row.path}
         self.tasks = {task.image_id: task for task in tasks if task.image_id in self._images}
         self._opinions: dict[str, list[Annotation]] = {image_id: [] for image_id in self.tasks}
+        known = self._catalog.annotations.resolutions()
+        self._resolved = {image_id: known.get(image_id) for image_id in self.tasks}
         for one in self._catalog.annotations.read(ids):
             if one.image_id in self._opinions:
                 self._opinions[one.image_id].append(one)
@@ -202,6 +159,19 @@ class Review:
             n_done = len(turns.answered_by(person, self._role, self._opinions))
             return n_done, n_done + sum(1 for _ in self._open_for(person))
 
+    def strip(self, person: str, image_id: str | None = None) -> list[StripItem]:
+        """Return the thumbnails around an image, or where none is left those of the last answers."""
+        with self._lock:
+            done = turns.answered_by(person, self._role, self._opinions)[-STRIP_DONE:]
+            said = [StripItem(one.image_id, "current" if one.image_id == image_id else "done",
+                              one.name or ("skipped" if one.skipped else "shapes")) for one in done]  # fmt: skip
+            if image_id is None:
+                return said
+            if image_id not in {one.image_id for one in done}:
+                said.append(StripItem(image_id, "current"))
+            waiting = islice((other for other in self._open_for(person) if other != image_id), STRIP_NEXT)
+            return [*said, *(StripItem(other, "next") for other in waiting)]
+
     @property
     def _role(self) -> Role:
         return Role.expert if self.adjudicate else Role.annotator
@@ -213,10 +183,16 @@ class Review:
                 if turns.is_open(task, person, self._opinions[image_id], self.leases.holders(image_id)):
                     yield image_id
             return
-        waiting = [image_id for image_id, task in self.tasks.items()
-                   if turns.needs_expert(task, said := self._opinions[image_id]) and not turns.is_decided(said)
-                   and not self.leases.holders(image_id) - {person}]  # fmt: skip
+        urgent = [image_id for image_id in self._queue if image_id in self.tasks]
+        late = [image_id for image_id, task in self.tasks.items() if turns.needs_expert(task, self._opinions[image_id])]
+        waiting = [image_id for image_id in dict.fromkeys((*urgent, *late))
+                   if not self._is_decided(image_id) and not self.leases.holders(image_id) - {person}]  # fmt: skip
         yield from sorted(waiting, key=lambda image_id: self._own(person, image_id, BLIND) is None)
+
+    def _is_decided(self, image_id: str) -> bool:
+        present = self._resolved[image_id]
+        decided = present is not None and present.state in turns.DECIDED
+        return decided or any(map(turns.is_verdict, self._opinions[image_id]))
 
     def _turn(self, person: str, image_id: str) -> Turn:
         self.leases.take(person, image_id)
@@ -228,7 +204,7 @@ class Review:
         return Turn(
             self._images[image_id], phase, n_done, n_total, self._prelabel(image_id), shown,
             self._own(person, image_id, FINAL) or self._own(person, image_id, BLIND),
-            others if self.adjudicate and phase == FINAL else (), tuple(self._strip(person, image_id)),
+            others if self.adjudicate and phase == FINAL else (), tuple(self.strip(person, image_id)),
         )  # fmt: skip
 
     def _phase(self, person: str, image_id: str) -> str:
@@ -241,15 +217,6 @@ class Review:
     def _prelabel(self, image_id: str) -> str:
         there = turns.newest_suggestion(self._opinions[image_id]) is not None
         return self.tasks[image_id].prelabel if there and not self.adjudicate else ""
-
-    def _strip(self, person: str, image_id: str) -> Iterator[StripItem]:
-        for one in turns.answered_by(person, self._role, self._opinions)[-STRIP_DONE:]:
-            state = "current" if one.image_id == image_id else "done"
-            yield StripItem(one.image_id, state, one.name or ("skipped" if one.skipped else "shapes"))
-        if self._own(person, image_id, FINAL) is None:
-            yield StripItem(image_id, "current")
-        for other in islice((one for one in self._open_for(person) if one != image_id), STRIP_NEXT):
-            yield StripItem(other, "next")
 
     def _own(self, person: str, image_id: str, phase: str) -> Annotation | None:
         """Return what the person has said here about the image in that phase."""
@@ -290,9 +257,14 @@ class Review:
         self.leases.drop(one.annotator)
 
     def _settle(self, image_ids: Sequence[str]) -> None:
-        store, known = self._catalog.annotations, self._catalog.annotations.resolutions()
-        wanted = [turns.settle(image_id, self._opinions[image_id]) for image_id in image_ids]
-        store.resolve([one for one in wanted if one is not None and _may_change(known.get(one.image_id), one)])
+        """Write what counts where it has changed; an expert's word is changed by an expert's alone."""
+        for image_id in image_ids:
+            present = self._resolved[image_id]
+            wanted = turns.settle(image_id, self._opinions[image_id], present)
+            if wanted is not None and wanted != present:
+                keep = () if wanted.state in turns.DECIDED else turns.DECIDED
+                self._catalog.annotations.resolve([wanted], keep=keep)
+                self._resolved[image_id] = wanted
 
 
 def check_class(name: str) -> str:
@@ -308,12 +280,11 @@ def check_class(name: str) -> str:
     return name
 
 
-def _may_change(known: Resolution | None, wanted: Resolution) -> bool:
-    """An expert's word is changed by an expert's alone; what is the same is not written again."""
-    if known == wanted:
-        return False
-    firm = (LabelState.adjudicated, LabelState.rejected)
-    return known is None or known.state not in firm or wanted.state in firm
+def queue_of(workspace: Workspace, batch_id: str) -> list[QueueItem]:
+    """Return what `activesel adjudicate list` shows; imported here because labelling does not wait for it."""
+    from activesel.pipelines.adjudicate import queue
+
+    return queue(workspace, batch_id)
 
 
 def _external_id(person: str, answer: Answer) -> str:

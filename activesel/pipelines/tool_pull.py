@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from activesel.annotations import Annotation, LabelState, Resolution, Role, Task
+from activesel.annotations import Annotation, Task
 from activesel.catalog import Catalog
 from activesel.errors import DataError, UsageError
-from activesel.labels.label_studio_results import SOURCE, annotation_from
+from activesel.labels.label_studio_results import annotation_from
+from activesel.pipelines.opinions import record
 from activesel.pipelines.tool_projects import Pushed, read_projects
 from activesel.pipelines.tool_push import ID_KEY
 from activesel.tools.label_studio import LabelStudio
@@ -51,11 +52,11 @@ def pull_batches(
                          hint="run `activesel label-studio push` first")  # fmt: skip
     tool.whoami()
     users = tool.users()
-    found = []
+    found, good = [], workspace.config.embedding.good
     with Catalog.open(workspace.catalog_place) as catalog:
         for one in wanted:
             pulled = known.batches[one] if not afresh else replace(known.batches[one], cursor="")
-            summary, cursor = _pull(catalog, one, pulled, tool, users, dry_run=dry_run)
+            summary, cursor = _pull(catalog, one, pulled, tool, users, good=good, dry_run=dry_run)
             if not dry_run and cursor != known.batches[one].cursor:
                 known = known.keep(one, replace(pulled, cursor=cursor))
             found.append(summary)
@@ -63,7 +64,14 @@ def pull_batches(
 
 
 def _pull(
-    catalog: Catalog, batch_id: str, pushed: Pushed, tool: LabelStudio, users: Mapping[int, str], *, dry_run: bool
+    catalog: Catalog,
+    batch_id: str,
+    pushed: Pushed,
+    tool: LabelStudio,
+    users: Mapping[int, str],
+    *,
+    good: str | None,
+    dry_run: bool,
 ) -> tuple[PullSummary, str]:
     if tool.get_project(pushed.project_id) is None:
         raise DataError(f"the project {pushed.title!r} is gone", where=tool.url,
@@ -76,17 +84,12 @@ def _pull(
     wanted = {task.image_id: task for task in catalog.annotations.tasks(batch_id)}
     exported = [task for task in tool.export(pushed.project_id, ours) if _is_ours(task) and task["id"] in said_of]
     said = [one for task in exported for one in _opinions(task, sizes, users, wanted, tool.url)]
-    known = {one.key: one for one in catalog.annotations.read({one.image_id for one in said})}
-    n_new = len({one.key for one in said} - known.keys())
-    n_changed = sum(one.key in known and known[one.key] != one for one in {one.key: one for one in said}.values())
-    if not dry_run:
-        catalog.annotations.add(said)
-        catalog.annotations.resolve(_count_raw(catalog, {one.image_id for one in said}))
+    done = record(catalog, said, good=good, dry_run=dry_run)
     by_annotator: dict[str, int] = {}
     for one in said:
         by_annotator[one.annotator] = by_annotator.get(one.annotator, 0) + 1
-    summary = PullSummary(batch_id, pushed.title, len(changed), n_new, n_changed, len(said) - n_new - n_changed,
-                          sum(bool(one.skipped) for one in said), by_annotator, len(changed) - len(ours))  # fmt: skip
+    summary = PullSummary(batch_id, pushed.title, len(changed), done.n_new, done.n_changed, done.n_known,
+                          done.n_skipped, by_annotator, len(changed) - len(ours))  # fmt: skip
     return summary, cursor
 
 
@@ -118,25 +121,3 @@ def _opinions(
         said = annotation_from(one, image_id, sizes[image_id], name, where=where)
         hidden = image_id in wanted and wanted[image_id].prelabel == "hidden"
         yield replace(said, prelabel="hidden") if hidden else said
-
-
-def _count_raw(catalog: Catalog, image_ids: set[str]) -> list[Resolution]:
-    """What counts until quality control has spoken: the one class that all people named, else nothing."""
-    resolved = catalog.annotations.resolutions()
-    of_image: dict[str, set[str | None]] = {}
-    for one in catalog.annotations.read(image_ids):
-        if one.role in (Role.annotator, Role.expert) and not one.skipped:
-            of_image.setdefault(one.image_id, set()).add(_class_of(one))
-    found = []
-    for image_id, names in of_image.items():
-        before = resolved.get(image_id)
-        if before is None or (before.state is LabelState.raw and before.by == SOURCE):
-            now = Resolution(image_id, next(iter(names)) if len(names) == 1 else None, LabelState.raw, by=SOURCE)
-            found += [now] if now != before else []
-    return found
-
-
-def _class_of(one: Annotation) -> str | None:
-    """The class chosen, else the one class of all shapes."""
-    drawn = {shape.name for shape in one.shapes}
-    return one.name if one.name is not None or len(drawn) != 1 else drawn.pop()

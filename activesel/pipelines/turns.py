@@ -6,11 +6,60 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from activesel.annotations import Annotation, LabelState, Resolution, Role, Task
+from activesel import settling
+from activesel.annotations import Annotation, LabelState, Resolution, Role, Shape, Task
+from activesel.records import ImageRow
 
 LEASE_S = 600.0  # an image that somebody has had before them for longer may be given to somebody else
 BLIND, FINAL = "blind", "final"  # an expert's verdict before and after seeing the others' answers
 SOURCE = "review"
+DECIDED = (LabelState.adjudicated, LabelState.rejected, LabelState.synthetic)  # nobody's answer changes these
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What somebody said. submission: made by the page, one for each time that somebody presses a key to answer.
+
+    lead_time_s: as the page measured it. revises: it corrects the same person's answer about this image.
+    phase: BLIND for an expert who has not seen the answers, else FINAL.
+    """
+
+    image_id: str
+    submission: str
+    name: str | None = None
+    shapes: tuple[Shape, ...] = ()
+    skipped: str = ""
+    lead_time_s: float = 0.0
+    revises: bool = False
+    phase: str = FINAL
+
+
+@dataclass(frozen=True)
+class StripItem:
+    """A thumbnail below the image. state: done, current or next. said: the class, or "skipped"."""
+
+    image_id: str
+    state: str
+    said: str = ""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one person has before them.
+
+    phase: BLIND or FINAL. prelabel: as an annotation's; suggestion is the model's answer where it is shown.
+    earlier: what they said before, to be corrected. others: what the others said, once an expert may see it.
+    """
+
+    image: ImageRow
+    phase: str
+    n_done: int
+    n_total: int
+    prelabel: str = ""
+    suggestion: Annotation | None = None
+    earlier: Annotation | None = None
+    others: tuple[Annotation, ...] = ()
+    strip: tuple[StripItem, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,9 +130,9 @@ def phase_of(one: Annotation) -> str:
     return BLIND if one.source == SOURCE and one.external_id.startswith(f"{BLIND}:") else FINAL
 
 
-def is_decided(opinions: Sequence[Annotation]) -> bool:
-    """Tell whether an expert has given a last verdict."""
-    return any(one.role is Role.expert and phase_of(one) == FINAL for one in opinions)
+def is_verdict(one: Annotation) -> bool:
+    """Tell whether an expert decided by it, here or by `activesel adjudicate`; an imported opinion is one of many."""
+    return one.role is Role.expert and one.source in (SOURCE, "adjudication") and phase_of(one) == FINAL
 
 
 def own_blind(person: str, opinions: Sequence[Annotation]) -> Annotation | None:
@@ -92,26 +141,20 @@ def own_blind(person: str, opinions: Sequence[Annotation]) -> Annotation | None:
     return found[-1] if found else None
 
 
-def settle(image_id: str, opinions: Sequence[Annotation]) -> Resolution | None:
+def settle(image_id: str, opinions: Sequence[Annotation], present: Resolution | None) -> Resolution | None:
     """Return what counts after these opinions; None where that is not ours to say: a known answer, or nobody spoke.
 
-    An expert's last verdict counts (a skip rejects the image), else what everybody says who did not skip.
+    An expert's last verdict counts (a skip rejects the image), else what settling.settle makes of people's answers.
     """
-    experts = [one for one in opinions if one.role is Role.expert and phase_of(one) == FINAL]
-    if experts:
-        last = experts[-1]
-        state = LabelState.rejected if last.name is None else LabelState.adjudicated
+    verdicts = [one for one in opinions if is_verdict(one)]
+    if verdicts:
+        last = verdicts[-1]
+        state = LabelState.rejected if last.skipped else LabelState.adjudicated
         return Resolution(image_id, last.name, state, by=last.annotator)
-    said = {one.annotator: one.name for one in opinions if one.role is Role.annotator and not one.skipped}
-    if not said or any(one.role is Role.gold for one in opinions):
+    said = [one for one in opinions if phase_of(one) == FINAL]
+    if any(one.role is Role.gold for one in said) or not any(one.role is Role.annotator for one in said):
         return None
-    names = set(said.values())
-    if len(names) > 1:
-        return Resolution(image_id, None, LabelState.raw, by="disagreement")
-    name = names.pop()
-    agreed = len(said) > 1 and name is not None
-    by = "agreement" if agreed else next(iter(said))
-    return Resolution(image_id, name, LabelState.agreed if agreed else LabelState.raw, by=by)
+    return settling.settle(settling.name_wholes(said), present)
 
 
 def newest_suggestion(opinions: Sequence[Annotation]) -> Annotation | None:

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from activesel.errors import ActiveselError, DataError, RefusedError, UsageError
 from activesel.pipelines.review import Review
 from activesel.web.guard import Guard, People, csrf_of, is_own_request
-from activesel.web.messages import AnswerIn, BackIn, ClassIn, OpenIn, tell_turn
+from activesel.web.messages import AnswerIn, BackIn, ClassIn, OpenIn, tell_strip, tell_turn
 
 HERE = Path(__file__).parent
 THUMBNAIL_PX = 160
@@ -149,7 +149,7 @@ def _tell(review: Review, visitor: str) -> dict[str, Any]:
     told = tell_turn(turn, list(review.classes))
     if turn is None:
         told["done"], told["total"] = review.progress(visitor)
-        told["strip"] = []
+        told["strip"] = tell_strip(review.strip(visitor))
     return told
 
 
@@ -161,7 +161,8 @@ def _refuse(request: Request, error: Exception) -> Response:
 
 
 def _explain(_request: Request, error: Exception) -> Response:
-    status = {RefusedError: 409, UsageError: 422, DataError: 404}.get(type(error), 503)
+    statuses: dict[type[Exception], int] = {RefusedError: 409, UsageError: 422, DataError: 404}
+    status = statuses.get(type(error), 503)
     return JSONResponse({"error": str(error).encode("utf8", "backslashreplace").decode()}, status)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from activesel.annotations import Annotation, Box, Mask, Polygon, Shape
-from activesel.pipelines.review import Answer, Turn
-from activesel.pipelines.turns import phase_of
-from activesel.report.render import file_name
+from activesel.pipelines.turns import Answer, StripItem, Turn, phase_of
 
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 Pixel = Annotated[float, Field(ge=-1e5, le=1e6, allow_inf_nan=False)]
@@ -109,6 +109,12 @@ class ClassIn(_Message):
     name: Annotated[str, Field(max_length=200)]
 
 
+def file_name(path: str) -> str:
+    """Return the last part of a path of either kind of system, bytes that are no UTF-8 as escapes."""
+    name = PurePosixPath(path.replace("\\", "/")).name or path
+    return name.encode("utf8", "backslashreplace").decode("utf8")
+
+
 def extent(shape: Shape) -> tuple[float, float]:
     """Return the width and height in pixels of what the shape spans."""
     if isinstance(shape, Mask):
@@ -130,8 +136,12 @@ def tell_turn(turn: Turn | None, classes: list[str]) -> dict[str, Any]:
         "phase": turn.phase, "done": turn.n_done, "total": turn.n_total, "prelabel": turn.prelabel,
         "suggestion": tell_opinion(turn.suggestion), "earlier": tell_opinion(turn.earlier),
         "others": tell_others(turn.others), "classes": classes,
-        "strip": [{"id": one.image_id, "state": one.state, "said": one.said} for one in turn.strip],
+        "strip": tell_strip(turn.strip),
     }  # fmt: skip
+
+
+def tell_strip(strip: Sequence[StripItem]) -> list[dict[str, str]]:
+    return [{"id": one.image_id, "state": one.state, "said": one.said} for one in strip]
 
 
 def tell_opinion(one: Annotation | None) -> dict[str, Any] | None:
@@ -144,8 +154,11 @@ def tell_opinion(one: Annotation | None) -> dict[str, Any] | None:
 
 def tell_others(others: tuple[Annotation, ...]) -> list[dict[str, Any]]:
     """Return what others said, without their names: whose answer it is must not sway the expert."""
-    numbers = {name: number for number, name in enumerate(sorted({one.annotator for one in others}), start=1)}
-    return [{**(tell_opinion(one) or {}), "who": f"{one.role.value} {numbers[one.annotator]}"} for one in others]
+    told, numbers = [], dict[tuple[str, str], int]()
+    for one in others:
+        number = numbers.setdefault((one.role.value, one.annotator), 1 + sum(role == one.role for role, _ in numbers))
+        told.append({**(tell_opinion(one) or {}), "who": f"{one.role.value} {number}"})
+    return told
 
 
 def tell_shape(shape: Shape) -> dict[str, Any]:

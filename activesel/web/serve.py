@@ -58,7 +58,7 @@ def serve_review(workspace: Workspace, request: ReviewRequest, announce: Callabl
     except ModuleNotFoundError as error:
         raise UsageError(f"the review page needs {error.name}", hint="pip install 'activesel[review]'") from None
     classes = [check_class(name) for name in (*request.classes, *workspace.config.review.classes)]
-    with Catalog.open(workspace.catalog_path) as catalog, _listen(request.host, request.port) as listener:
+    with Catalog.open(workspace.catalog_place) as catalog, _listen(request.host, request.port) as listener:
         review = Review(workspace, catalog, request.batch_id, adjudicate=request.adjudicate, classes=classes)
         port = int(listener.getsockname()[1])
         people = People.invite(people_names, port)

@@ -151,7 +151,7 @@ def say_limits(cells: Sequence[dict[str, Any]]) -> list[str]:
         "## What this does not say", "",
         f"- Draws for each class and k: {min(draws.values())} to {max(draws.values())}. With fewer than five an",
         "  interval over cells says little about another draw; read it as a description of these cells.",
-        "- The linear head alone; no fine-tuned network, no other data set.",
+        "- The linear head alone; a network that is trained: [synthesis_fine_tuning.md](synthesis_fine_tuning.md).",
         "- `ours, gap-aimed` chooses among the images of `ours, filtered`; its gap is the class's other images of the",
         "  training half, taken to be unlabelled. A class's real pool is not known so well.",
         "- Perlin and cut-paste are small re-implementations from the papers; the packages themselves were not run,",

@@ -97,7 +97,7 @@ def test_sides_stay_as_labels_come(tmp_path: Path) -> None:
 
 
 def test_what_counts_is_the_resolution(job: Job) -> None:
-    with Catalog.open(job.workspace.catalog_path) as catalog:
+    with Catalog.open(job.workspace.catalog_place) as catalog:
         said = (("ann", Role.annotator), ("eve", Role.expert), ("net", Role.model))
         catalog.annotations.add([Annotation(job.ids[0], name, role, "pit", (Box("pit", 0, 0, size, 2),))
                                  for size, (name, role) in enumerate(said, start=2)])  # fmt: skip
@@ -120,7 +120,7 @@ def test_what_counts_is_the_resolution(job: Job) -> None:
 
 
 def test_weak_labels_never_validate_or_test(job: Job) -> None:
-    with Catalog.open(job.workspace.catalog_path) as catalog:
+    with Catalog.open(job.workspace.catalog_place) as catalog:
         catalog.annotations.resolve([Resolution(one, "pit", LabelState.weak, 0.9, "rules") for one in job.ids[:30]])
     side = splits(job, build(job, "dataset.validation=0.4", "dataset.test=0.4"))
     assert {side[row] for row in range(30) if row in side} == {"train"}
@@ -135,7 +135,7 @@ def test_third_party_is_what_the_settings_name(job: Job) -> None:
 
 
 def test_evaluation_picks_alone_test(job: Job) -> None:
-    with Catalog.open(job.workspace.catalog_path) as catalog:
+    with Catalog.open(job.workspace.catalog_place) as catalog:
         catalog.add_batch("0001", [job.ids[38], job.ids[0], job.ids[1]], ["evaluation", "evaluation", "train"], "now")
     built = build(job)
     side = splits(job, built)
@@ -157,7 +157,7 @@ def test_a_set_trains_with_what_it_was_made_from(job: Job, tmp_path: Path) -> No
 
 
 def test_a_copy_of_a_host_leaks_as_much(job: Job, tmp_path: Path) -> None:
-    with Catalog.open(job.workspace.catalog_path) as catalog:
+    with Catalog.open(job.workspace.catalog_place) as catalog:
         catalog.add_batch("0001", [job.ids[4]], ["evaluation"], "now")
     copy = tmp_path / "copy.png"
     copy.write_bytes(job.paths[4].read_bytes())
@@ -240,12 +240,16 @@ def test_no_label_no_version(tmp_path: Path) -> None:
 def test_the_card_says_what_is_in_it(job: Job) -> None:
     write_json(job.workspace.state / "gaps" / "gaps.json", {"gaps": [
         {"name": "<crack>", "action": "label", "missing": 5, "reason": "few | of it"}]})  # fmt: skip
+    agreement = {"kappa": 0.91, "low": 0.85, "high": 0.95, "n": 209}
+    write_json(job.workspace.state / "quality" / "0001.json",
+               {"batch_id": "0001", "verdict": "pass", "agreement": agreement})  # fmt: skip
     job.label([0, 4], ["<script>"] * 2)
     built = build(job, "dataset.licence=internal")
     assert built.folder is not None
     text, page = (built.folder / "card.md").read_text(), (built.folder / "card.html").read_text()
     assert "internal" in text
     assert "internal" in page
+    assert "kappa 0.91 (0.85 .. 0.95) on 209 images of batch 0001: pass" in text
     assert "&lt;script&gt;" in page
     assert "<script" not in page
     assert "\\<crack>: 5 missing, label. few \\| of it" in text

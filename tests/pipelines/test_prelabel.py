@@ -28,7 +28,7 @@ def job(tmp_path: Path) -> Job:
     made = make_job(tmp_path, 80, vectors=vectors)
     open_store(made.open(*PLAIN)).append(list(made.ids), vectors.astype(np.float16))
     made.label(range(60))
-    with Catalog.open(made.workspace.catalog_path) as catalog:
+    with Catalog.open(made.workspace.catalog_place) as catalog:
         kinds = ["evaluation", *["train"] * 7]
         catalog.add_batch("0001", list(made.ids[60:68]), kinds, "2026-01-01")
     return made
@@ -43,7 +43,7 @@ def test_a_batch_is_stored_once(job: Job) -> None:
     assert (first.n_images, first.n_new, again.n_new) == (8, 8, 0)
     assert first.ece is not None
     assert first.ece < 0.2
-    with Catalog.open(job.workspace.catalog_path) as catalog:
+    with Catalog.open(job.workspace.catalog_place) as catalog:
         said = catalog.annotations.read()
         assert catalog.annotations.resolutions() == {}
     assert {one.image_id for one in said} == set(job.ids[60:68])
@@ -73,18 +73,18 @@ def test_nothing_is_accepted_unless_asked_for_and_proved(job: Job) -> None:
 
 
 def test_accepted_ones_are_weak_and_what_measures_is_left_to_people(job: Job) -> None:
-    with Catalog.open(job.workspace.catalog_path) as catalog:
+    with Catalog.open(job.workspace.catalog_place) as catalog:
         catalog.annotations.assign("0001", [
             Task("0001", job.ids[61], overlap=True), Task("0001", job.ids[62], gold=True),
             Task("0001", job.ids[63], prelabel="hidden"),
         ])  # fmt: skip
     done = run(job, *EASY, auto_accept=True)
-    with Catalog.open(job.workspace.catalog_path) as catalog:
+    with Catalog.open(job.workspace.catalog_place) as catalog:
         found = catalog.annotations.resolutions()
     assert done.n_accepted == len(found) > 0
     assert set(found) <= set(job.ids[64:68]), "neither the evaluation image nor overlap, gold or hidden ones"
     assert {one.state for one in found.values()} == {LabelState.weak}
-    with Catalog.open(job.workspace.catalog_path) as catalog:
+    with Catalog.open(job.workspace.catalog_place) as catalog:
         n_people = len(catalog.labels()) - len(found)
     assert n_people == 60
     assert run(job).model == done.model, "weak labels teach the next head nothing"
@@ -118,7 +118,7 @@ def test_predictions_without_the_batch(job: Job, tmp_path: Path) -> None:
 def test_anchoring_of_what_people_saw(job: Job) -> None:
     run(job)
     true, wrong = job.kind_of(job.ids[60]), "pit"
-    with Catalog.open(job.workspace.catalog_path) as catalog:
+    with Catalog.open(job.workspace.catalog_place) as catalog:
         catalog.annotations.assign("0001", [Task("0001", job.ids[61], prelabel="hidden")])
         catalog.annotations.add([
             Annotation(job.ids[60], "ann", name=true, prelabel="shown", lead_time_s=2.0),

@@ -251,6 +251,7 @@ def test_what_people_said_comes_back_once(plant: Plant) -> None:
     assert {key: (one.name, one.state) for key, one in plant.resolutions().items()} == {
         plant.ids[0]: (None, LabelState.raw),
         plant.ids[2]: ("pit", LabelState.raw),
+        plant.ids[3]: (None, LabelState.raw),
     }
     assert (plant.pull().n_new, plant.opinions()) == (0, said)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from PIL import Image as Pillow
 
 from synth import files
 from synth.errors import SynthError
-from synth.files import encode_image, encode_mask, inside, read_image, read_mask, write_atomic
+from synth.files import encode_image, encode_mask, inside, read_image, read_mask, sweep, write_atomic
 
 
 @pytest.fixture
@@ -92,3 +94,17 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         write_atomic(tmp_path / "a", 3)  # type: ignore[arg-type]
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_text() == "old"
+
+
+def test_what_killed_writers_left_is_swept(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "labels" / "kept", "whole")
+    script = (
+        "import os, sys, pathlib, synth.files as files\n"
+        "os.fsync = lambda _: os.kill(os.getpid(), 9)\n"
+        "files.write_atomic(pathlib.Path(sys.argv[1]), 'half')\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path / "labels" / "new")], check=False)
+    assert killed.returncode == -9
+    assert len(list((tmp_path / "labels").iterdir())) == 2
+    sweep(tmp_path)
+    assert [path.name for path in (tmp_path / "labels").iterdir()] == ["kept"]

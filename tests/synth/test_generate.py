@@ -33,8 +33,12 @@ def request(folder: Path, out: Path, **more: object) -> GenerateRequest:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file of a set but run.json, which names the folder and the worker count."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in ("run.json", "lock"))
+    """Every file of a set but run.json and inputs.json, which name the folder, the worker count and the time."""
+    files = (
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in ("run.json", "inputs.json", "lock")
+    )
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
@@ -139,6 +143,20 @@ def test_killed_and_rerun_makes_the_same_bytes(
         assert not made, "nothing is made twice"
     assert contents(out) == contents(finished[0])
     assert not list((out / ".synth").glob("blocks-*"))
+
+
+def test_killed_after_the_last_file_leaves_no_blocks(
+    finished: tuple[Path, Summary], plates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "set"
+    with monkeypatch.context() as patch:
+        patch.setattr("synth.generate.publish", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            generate(request(plates, out))
+    assert list((out / ".synth").glob("blocks-*"))
+    assert generate(request(plates, out)).reused
+    assert not list((out / ".synth").glob("blocks-*"))
+    assert contents(out) == contents(finished[0])
 
 
 def test_the_same_again_is_the_same_set_and_another_is_refused(plates: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-port=0",
     "--disable-dev-shm-usage", "--disable-extensions",
 )  # fmt: skip
-WAIT_S = 30
+WAIT_S = 60  # machines that test may be crowded
 _SPECIAL = {"Enter": (13, "\r"), "Backspace": (8, ""), "Escape": (27, ""), "Delete": (46, ""), " ": (32, " ")}
 
 
@@ -38,18 +38,21 @@ class Chromium:
         wait_for(lambda: told.exists() and len(told.read_text().splitlines()) == 2, "the browser does not start")
         self._port, path = told.read_text().splitlines()
         self._socket = _connect(f"ws://127.0.0.1:{self._port}{path}")
+        self._sockets = [self._socket]
 
     def open(self, url: str, width: int = 1280, height: int = 800) -> Page:
         context = self._socket.call("Target.createBrowserContext")["browserContextId"]
         target = self._socket.call("Target.createTarget", url="about:blank", browserContextId=context,
                                    width=width, height=height)["targetId"]  # fmt: skip
-        page = Page(_connect(f"ws://127.0.0.1:{self._port}/devtools/page/{target}"))
+        self._sockets.append(_connect(f"ws://127.0.0.1:{self._port}/devtools/page/{target}"))
+        page = Page(self._sockets[-1])
         page.resize(width, height)
         page.go(url)
         return page
 
     def close(self) -> None:
-        self._socket.close()
+        for one in self._sockets:
+            one.close()
         self._process.terminate()
         self._process.wait(WAIT_S)
         self._log.close()
@@ -152,8 +155,8 @@ def _connect(url: str) -> Connection:
     return Connection(websocket.create_connection(url, timeout=WAIT_S, suppress_origin=True))
 
 
-def wait_for(true: Any, complaint: str) -> None:
-    deadline = time.monotonic() + WAIT_S
+def wait_for(true: Callable[[], bool], complaint: str, seconds: float = WAIT_S) -> None:
+    deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, complaint
         time.sleep(0.02)

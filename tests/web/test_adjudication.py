@@ -24,7 +24,7 @@ def job(tmp_path: Path) -> Job:
 
 
 def resolutions(job: Job) -> dict[str, Resolution]:
-    with Catalog.open(job.workspace.catalog_path) as catalog:
+    with Catalog.open(job.workspace.catalog_place) as catalog:
         return catalog.annotations.resolutions()
 
 
@@ -38,6 +38,7 @@ def test_blind_first_then_the_answers(job: Job) -> None:
         shown = lee.say(job.ids[0], "crack", phase="blind").json()
         assert (shown["image"]["id"], shown["phase"], shown["earlier"]["name"]) == (job.ids[0], "final", "crack")
         assert [one["name"] for one in shown["others"]] == ["crack", "good"]
+        assert [one["who"] for one in shown["others"]] == ["annotator 1", "annotator 2"]
         assert "anna" not in str(shown), "whose answer it is must not sway"
         assert resolutions(job)[job.ids[0]].name is None, "nothing counts yet"
         assert lee.say(job.ids[0], "pit", phase="blind", revises=True).status_code == 409, "seen is seen"
@@ -107,3 +108,24 @@ def test_a_known_answer_is_not_overruled_by_those_measured_with_it(job: Job) -> 
     with serve(job, "anna") as (anna,):
         anna.say(job.ids[3], "good")
     assert job.ids[3] not in resolutions(job)
+
+
+def test_a_missed_known_answer_waits_too(job: Job) -> None:
+    """Which images wait is the queue's decision, not only whether people differ."""
+    job.assign(Task(BATCH, job.ids[3], gold=True))
+    job.add(Annotation(job.ids[3], "gold", Role.gold, "crack"))
+    with serve(job, "anna") as (anna,):
+        anna.say(job.ids[3], "good")
+    with serve(job, "lee", adjudicate=True) as (lee,):
+        assert (lee.next()["image"]["id"], lee.next()["total"]) == (job.ids[3], 1)
+        lee.say(job.ids[3], "good", phase="blind")
+        lee.say(job.ids[3], "good")
+        assert lee.next()["image"] is None
+    assert resolutions(job)[job.ids[3]].name == "good", "the known answer was wrong"
+
+
+def test_what_was_decided_elsewhere_does_not_wait(job: Job) -> None:
+    with Catalog.open(job.workspace.catalog_place) as catalog:
+        catalog.annotations.resolve([Resolution(job.ids[0], "pit", LabelState.adjudicated, by="kim")])
+    with serve(job, "lee", adjudicate=True) as (lee,):
+        assert lee.next()["image"]["id"] == job.ids[2]

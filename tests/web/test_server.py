@@ -171,7 +171,7 @@ def _with(root: Path, job: Job, path: Path) -> Job:
     from activesel.pipelines.ingest import ingest
 
     ingest(job.workspace, str(path.parent))
-    with Catalog.open(job.workspace.catalog_path) as catalog:
+    with Catalog.open(job.workspace.catalog_place) as catalog:
         image_id = catalog.image_at(str(path))
         assert image_id is not None, root
         ids = (*job.ids, image_id)
@@ -207,7 +207,8 @@ def test_two_annotators_share_a_batch(job: Job) -> None:
         assert ben.say(job.ids[2], "crack").json()["image"] is None
         done = anna.say(job.ids[2], "pit").json()
     assert (done["image"], done["done"], done["total"]) == (None, 3, 3)
-    with Catalog.open(job.workspace.catalog_path) as catalog:
+    assert [one["said"] for one in done["strip"]] == ["good", "crack", "pit"]
+    with Catalog.open(job.workspace.catalog_place) as catalog:
         found = catalog.annotations.resolutions()
     assert (found[job.ids[0]].name, found[job.ids[0]].state) == ("good", LabelState.raw)
     assert (found[job.ids[1]].name, found[job.ids[1]].state) == ("crack", LabelState.agreed)

@@ -1,0 +1,54 @@
+"""Wrong labels are listed first; evaluation and weak labels are left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from activesel.annotations import LabelState, Resolution
+from activesel.catalog import Catalog
+from activesel.errors import DataError
+from activesel.pipelines.embed import open_store
+from activesel.pipelines.label_errors import find_doubts
+from tests.pipelines.workspaces import Job, make_job
+
+PLAIN = ("embedding.pooling=plain", "duplicates.similarity=0.9999")
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    rng = np.random.default_rng(0)
+    vectors = np.eye(12)[np.arange(80) % 4] + 0.1 * rng.normal(size=(80, 12))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    made = make_job(tmp_path, 80, vectors=vectors)
+    open_store(made.open(*PLAIN)).append(list(made.ids), vectors.astype(np.float16))
+    made.label(range(80))
+    return made
+
+
+def test_wrong_labels_come_first(job: Job) -> None:
+    job.label([3, 8], ["crack", "fray"], source="wrong")
+    found = find_doubts(job.open(*PLAIN), 10)
+    assert {one.image_id for one in found.suspects} == {job.ids[3], job.ids[8]}
+    assert {(one.label, one.suggested) for one in found.suspects} == {("crack", "pit"), ("fray", "crack")}
+    assert [one.rank for one in found.suspects] == [1, 2]
+    assert len(find_doubts(job.open(*PLAIN), 1).suspects) == 1
+
+
+def test_evaluation_and_weak_labels_are_left_alone(job: Job) -> None:
+    job.label([3], ["crack"], source="wrong")
+    with Catalog.open(job.workspace.catalog_place) as catalog:
+        catalog.add_batch("0001", [job.ids[3]], ["evaluation"], "2026-01-01")
+        catalog.annotations.resolve([Resolution(job.ids[8], "fray", LabelState.weak, 0.9, "rules")])
+    found = find_doubts(job.open(*PLAIN), 10)
+    assert found.n_labels == 78
+    assert found.suspects == ()
+
+
+def test_two_classes_are_needed(tmp_path: Path) -> None:
+    job = make_job(tmp_path, 4)
+    job.label([0, 1], ["pit", "pit"])
+    with pytest.raises(DataError, match="labels of two classes"):
+        find_doubts(job.open(*PLAIN), 10)
