@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from activesel.annotations import Annotation, Box, Role, Task
+from activesel.annotations import Annotation, Box, LabelState, Mask, Resolution, Role, Task
 from activesel.catalog import Catalog
 from activesel.errors import DataError, UsageError
 from activesel.labels import annotation_format_names
