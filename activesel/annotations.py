@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -148,9 +148,7 @@ class Task:
 def shapes_to_json(shapes: tuple[Shape, ...]) -> str:
     """Return a JSON list of objects, each with its kind."""
     kinds = {cls: kind for kind, cls in _KINDS.items()}
-    rows = [
-        {"kind": kinds[type(shape)], **{k: v for k, v in asdict(shape).items() if v is not None}} for shape in shapes
-    ]
+    rows = [{"kind": kinds[type(shape)], **{k: v for k, v in vars(shape).items() if v is not None}} for shape in shapes]
     return json.dumps(rows, ensure_ascii=False, separators=(",", ":")) if rows else "[]"
 
 

@@ -4,9 +4,16 @@ The label formats give each image one class; the annotation formats give opinion
 """
 
 from activesel.labels import coco as coco
+from activesel.labels import cvat as cvat
 from activesel.labels import folders as folders
+from activesel.labels import ground_truth as ground_truth
 from activesel.labels import label_studio as label_studio
+from activesel.labels import labelbox as labelbox
+from activesel.labels import prodigy as prodigy
+from activesel.labels import scale as scale
 from activesel.labels import table as table
+from activesel.labels import voc as voc
+from activesel.labels import yolo as yolo
 from activesel.labels.formats import AnnotationFormat, annotation_format_names, get_format, guess_format
 from activesel.labels.lookup import ImageLookup
 from activesel.labels.opinions import Opinion, to_labels, unknown_images

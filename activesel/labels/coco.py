@@ -14,7 +14,7 @@ from typing import Any
 
 from activesel.annotations import Annotation, Box, Mask, Polygon, Shape
 from activesel.errors import DataError
-from activesel.labels.fields import as_list, as_object, as_text, as_whole, make_polygon, make_sized_box
+from activesel.labels.fields import as_list, as_object, as_text, as_whole, make_polygon, make_sized_box, shorten
 from activesel.labels.formats import AnnotationFormat, register
 from activesel.labels.json_files import read_document, write_document
 from activesel.labels.lookup import ImageLookup
@@ -40,7 +40,7 @@ def read_coco(path: Path, lookup: ImageLookup) -> Iterator[Opinion]:
     names_by_image = {key: {name for _, _, name in notes} for key, notes in notes_by_image.items()}
     n_images = Counter(name for names in names_by_image.values() for name in names)
     for key, names in names_by_image.items():
-        where = f"{path}: image {key}"
+        where = f"{path}: image {shorten(str(key))}"
         image_id = lookup.by_path(images[key]["file_name"], path.parent.absolute(), where=where)
         yield Opinion(where, images[key]["file_name"], image_id, min(names, key=lambda name: (n_images[name], name)))
 
@@ -53,7 +53,7 @@ def read_coco_opinions(path: Path, lookup: ImageLookup) -> Iterator[Said]:
     """
     images, notes_by_image, opinions_by_image = _read_sections(path)
     for key, image in images.items():
-        where = f"{path}: image {key}"
+        where = f"{path}: image {shorten(str(key))}"
         known = opinions_by_image.get(key, {})
         grouped: dict[Any, list[Note]] = {one: [] for one in known}
         for note in notes_by_image.get(key, ()):
@@ -73,7 +73,9 @@ def read_coco_opinions(path: Path, lookup: ImageLookup) -> Iterator[Said]:
 def _to_annotation(image_id: str, notes: list[Note], size: tuple[int, int] | None, fields: Record) -> Annotation:
     wholes = [name for _, note, name in notes if _is_whole(note)]
     if len(set(wholes)) > 1:
-        raise DataError("two classes for one whole image", where=notes[0][0], found=", ".join(sorted(set(wholes))))
+        raise DataError(
+            "two classes for one whole image", where=notes[0][0], found=shorten(", ".join(sorted(set(wholes))))
+        )
     shapes = [shape for where, note, name in notes if not _is_whole(note)
               for shape in _to_shapes(note, name, size, where)]  # fmt: skip
     return Annotation(image_id, name=wholes[0] if wholes else None, shapes=tuple(shapes), **fields)
@@ -136,14 +138,15 @@ def _read_sections(path: Path) -> tuple[dict[Any, Record], dict[Any, list[Note]]
     for number, note in enumerate(_records(document, "annotations", ("image_id", "category_id"), path)):
         where = f"{path}: annotations[{number}]"
         if note["image_id"] not in images or note["category_id"] not in names:
+            ids = f"image_id {note['image_id']}, category_id {note['category_id']}"
             raise DataError("an annotation of an image or category that is not in the file", where=where,
-                            found=f"image_id {note['image_id']}, category_id {note['category_id']}")  # fmt: skip
+                            found=shorten(ids))  # fmt: skip
         notes_by_image[note["image_id"]].append((where, note, names[note["category_id"]]))
     opinions_by_image: dict[Any, dict[int, Record]] = defaultdict(dict)
     for number, one in enumerate(_records(document, "opinions", ("id", "image_id"), path)):
         if one["image_id"] not in images:
             raise DataError("an opinion about an image that is not in the file", where=f"{path}: opinions[{number}]",
-                            found=f"image_id {one['image_id']}")  # fmt: skip
+                            found=shorten(f"image_id {one['image_id']}"))  # fmt: skip
         opinions_by_image[one["image_id"]][one["id"]] = one
     return images, notes_by_image, opinions_by_image
 
@@ -171,7 +174,9 @@ def _records(document: Record, section: str, keys: tuple[str, ...], path: Path) 
 
 def write_coco(sheet: Sheet) -> dict[str, str]:
     """Write images in the sheet's order, categories numbered by the sheet's classes from 1."""
-    images, annotations, opinions = [], [], []
+    images: list[Record] = []
+    annotations: list[Record] = []
+    opinions: list[Record] = []
     numbers = {name: number for number, name in enumerate(sheet.classes, start=1)}
     for image_number, item in enumerate(sheet.items, start=1):
         images.append({"id": image_number, "file_name": item.path, "width": item.width, "height": item.height,
@@ -220,4 +225,4 @@ def _looks_like(seen: Glimpse) -> bool:
 
 register(AnnotationFormat("coco", read_coco_opinions, write_coco, _looks_like, frozenset({
     "name", "box", "polygon", "mask", "empty", "several", "shape_score", "annotator", "role", "skipped", "created",
-    "lead_time_s", "score", "guideline", "prelabel", "source", "external_id"})))  # fmt: skip
+    "lead_time_s", "score", "guideline", "prelabel", "source", "external_id", "note"})))  # fmt: skip

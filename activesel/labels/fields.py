@@ -17,6 +17,11 @@ MOST_PIXELS = 1 << 27  # of a mask that is laid out to be read: a byte each
 _WRONG = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # XML, databases, UTF-8 do not hold them
 
 
+def shorten(text: str) -> str:
+    """Return a text of a file as a complaint may show it: one line, of 200 characters at most."""
+    return " ".join(text.split())[:200]
+
+
 def as_text(value: object, what: str, where: str, *, may_be_empty: bool = False) -> str:
     """Return a text without the spaces around it; a number counts as its digits.
 

@@ -200,10 +200,10 @@ def _near(px: float) -> float:
 def _check_size(item: Mapping[str, Any], size: tuple[int, int], at: str) -> None:
     given = (item.get("original_width"), item.get("original_height"))
     if item.get("image_rotation"):
-        raise DataError("the image was turned in the tool", where=at, found=f"{item['image_rotation']} degrees",
-                        expected="0, as it is stored")  # fmt: skip
+        raise DataError("the image was turned in the tool", where=at, expected="0 degrees, as it is stored",
+                        found=ascii(item["image_rotation"])[:40])  # fmt: skip
     if None not in given and given != size:
-        raise DataError("drawn on an image of another size", where=at, found=f"{given[0]} x {given[1]} px",
+        raise DataError("drawn on an image of another size", where=at, found=ascii(given)[:40],
                         expected=f"{size[0]} x {size[1]} px", hint="its EXIF may turn it there")  # fmt: skip
 
 

@@ -47,7 +47,7 @@ def to_labels(opinions: Iterable[Opinion], *, source: str) -> list[Label]:
 
 def unknown_images(unknown: Sequence[tuple[str, str]], source: str) -> DataError:
     """Return the error about labels of images that nobody knows. unknown: as the file names each, and where."""
-    shown = ", ".join(f"{image!r} ({where})" for image, where in unknown[:_SHOWN])
+    shown = ", ".join(f"{image[:200]!r} ({where})" for image, where in unknown[:_SHOWN])
     more = f", and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
     rows = "1 label is for an unknown image" if len(unknown) == 1 else f"{len(unknown)} labels are for unknown images"
     return DataError(rows, where=source, found=shown + more,

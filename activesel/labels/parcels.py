@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from activesel.errors import DataError
+from activesel.labels.fields import shorten
 
 MOST_BYTES = 512 << 20  # of one file that is read whole
 MOST_STREAMED_BYTES = 4 << 30  # of one that is read piece by piece
 _MOST_MEMBER_BYTES = 64 << 20
 _MOST_ALL_BYTES = 1 << 30  # of all members of a folder or zip, unpacked
 _MOST_MEMBERS = 1_000_000
-_GLIMPSE_BYTES = 1 << 16
+_GLIMPSE_BYTES = _CHUNK_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Parcel:
         self._left = _MOST_ALL_BYTES
 
     def where(self, name: str) -> str:
-        return f"{self.path}/{name}"
+        return f"{self.path}/{name if name.isprintable() else ascii(name)[1:-1]}"
 
     def read(self, name: str, most: int = _MOST_MEMBER_BYTES) -> bytes:
         """Return one file's bytes.
@@ -52,19 +53,28 @@ class Parcel:
         Raises:
             DataError: it is larger than ``most``, all that was read is too large, or it is damaged.
         """
+        return b"".join(self.read_chunks(name, most))
+
+    def read_chunks(self, name: str, most: int = _MOST_MEMBER_BYTES) -> Iterator[bytes]:
+        """Yield one file's bytes piece by piece.
+
+        Raises:
+            DataError: as ``read``.
+        """
         assert name in self.names, name
-        most = min(most, self._left)
+        left = most = min(most, self._left)
         try:
             with self._open(name) as stream:
-                content = stream.read(most + 1)
+                while chunk := stream.read(_CHUNK_BYTES):
+                    left -= len(chunk)
+                    self._left -= len(chunk)
+                    if left < 0:
+                        raise DataError("too large", where=self.where(name), expected=f"at most {most} bytes, unpacked")
+                    yield chunk
         except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
             raise DataError(
-                "cannot be read", where=self.where(name), found=str(error) or type(error).__name__
+                "cannot be read", where=self.where(name), found=shorten(str(error)) or type(error).__name__
             ) from None
-        if len(content) > most:
-            raise DataError("too large", where=self.where(name), expected=f"at most {most} bytes, unpacked")
-        self._left -= len(content)
-        return content
 
     def _open(self, name: str) -> BinaryIO:
         if self._archive is not None:
@@ -85,9 +95,9 @@ def open_parcel(path: Path) -> Iterator[Parcel]:
     try:
         archive = zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise DataError("not a folder and not a zip", where=str(path), found=str(error)) from None
+        raise DataError("not a folder and not a zip", where=str(path), found=shorten(str(error))) from None
     with archive:
-        names = _limited(path, (one.filename for one in archive.infolist() if not one.is_dir()))
+        names = _limited(path, (one.filename for one in archive.infolist() if not one.filename.endswith("/")))
         stray = next((name for name in names if not _stays_inside(name)), None)
         if stray is not None:
             raise DataError("a name in the zip leads out of it", where=str(path), found=ascii(stray)[:200])
@@ -116,7 +126,13 @@ def _list_folder(path: Path) -> Iterator[str]:
 
 def _stays_inside(name: str) -> bool:
     parts = name.replace("\\", "/").split("/")
-    return not name.startswith(("/", "\\")) and ".." not in parts and ":" not in parts[0] and "\0" not in name
+    return (
+        name != ""
+        and not name.startswith(("/", "\\"))
+        and ".." not in parts
+        and ":" not in parts[0]
+        and "\0" not in name
+    )
 
 
 def is_zip(path: Path) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from activesel.annotations import Annotation, Role
 from activesel.labels.fields import as_object, as_role, as_seconds, as_share, as_text, as_time
 
-_TEXTS = ("annotator", "skipped", "guideline", "prelabel", "source", "external_id")
+_TEXTS = ("annotator", "skipped", "guideline", "prelabel", "source", "external_id", "note")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,8 @@ def from_extras(extras: Mapping[str, Any] | object, where: str) -> dict[str, Any
         DataError: a value is not what its field takes.
     """
     given = as_object(extras, "activesel's own field", where)
-    fields: dict[str, Any] = {name: as_text(given.get(name, ""), name, where, may_be_empty=True) for name in _TEXTS}
+    fields: dict[str, Any] = {name: as_text(given[name], name, where, may_be_empty=True) if given.get(name) else ""
+                              for name in _TEXTS}  # fmt: skip
     fields["role"] = as_role(given.get("role", "") or Role.annotator, where)
     fields["created"] = as_time(given.get("created"), "created", where)
     fields["lead_time_s"] = as_seconds(given.get("lead_time_s"), "lead_time_s", where)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from activesel.annotations import Annotation, Shape, shapes_to_json
 from activesel.errors import DataError
-from activesel.labels.fields import as_list, as_object, as_text, make_box, make_mask, make_polygon
+from activesel.labels.fields import as_list, as_object, as_text, make_box, make_mask, make_polygon, shorten
 from activesel.labels.formats import AnnotationFormat, register
 from activesel.labels.lookup import ImageLookup
 from activesel.labels.opinions import Opinion
@@ -23,7 +23,7 @@ from activesel.labels.said import Said, from_extras, to_extras
 from activesel.labels.sheets import Sheet
 
 _EXTRAS = ("annotator", "role", "skipped", "created", "lead_time_s", "score", "guideline", "prelabel", "source",
-           "external_id")  # fmt: skip
+           "external_id", "note")  # fmt: skip
 _COLUMNS = ("path", "image_id", "label", *_EXTRAS, "shapes")
 csv.field_size_limit(1 << 24)  # characters; a mask's runs are long
 
@@ -129,7 +129,7 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
             columns = [name.strip() for name in next(reader, [])]
             if "label" not in columns or not {"path", "image_id"} & set(columns):
                 raise DataError("not the columns of a label file", where=str(path),
-                                found=", ".join(columns) or "an empty file",
+                                found=shorten(", ".join(columns)) or "an empty file",
                                 expected="path,label or image_id,label")  # fmt: skip
             for values in filter(None, reader):
                 where = f"{path}:{reader.line_num}"

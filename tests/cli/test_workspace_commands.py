@@ -127,3 +127,23 @@ def test_json_of_every_reading_command_is_one_document(cli: Cli, finished: Path)
         assert done.code == 0
         json.loads(done.out)
         assert done.err == ""
+
+
+def test_export_for_a_tool_and_import(cli: Cli, finished: Path, tmp_path: Path) -> None:
+    out = tmp_path / "tasks.json"
+    told = cli("export", "--to", "label-studio", "--out", out, "--dry-run", "--json", "-w", finished).json
+    assert (told["dry_run"], out.exists()) == (True, False)
+    done = cli("export", "--to", "label-studio", "--out", out, "-w", finished)
+    assert "written" in done.out
+    tasks = json.loads(out.read_text())
+    tasks[0]["annotations"] = [{"result": [], "was_cancelled": True, "unique_id": "1", "completed_by": 3}]
+    out.write_text(json.dumps(tasks))
+    assert "a dry run, nothing recorded" in cli("import", out, "--dry-run", "-w", finished).out
+    first = cli("import", out, "--json", "-w", finished).json
+    assert (first["format_name"], first["n_new"], first["n_skipped"]) == ("label-studio", 1, 1)
+    assert "nothing changed" in cli("import", out, "-w", finished).out
+    wrong = cli("import", out, "--format", "yolo", "-w", finished)
+    assert wrong.code == 3
+    assert wrong.complaint.startswith(f"{out}: not a folder and not a zip")
+    both = cli("export", "--to", "csv", "--format", "csv", "--out", out, "-w", finished)
+    assert both.code == 2

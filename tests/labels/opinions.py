@@ -67,7 +67,7 @@ def shapes(draw: st.DrawFn, size: tuple[int, int], holds: frozenset[str]) -> tup
 def opinions(draw: st.DrawFn, number: int, holds: frozenset[str]) -> Annotation | None:
     """An opinion about an image; None where what was drawn says nothing that the format could hold."""
     fields: dict[str, Any] = {
-        "annotator": texts, "guideline": texts, "source": texts, "external_id": texts,
+        "annotator": texts, "guideline": texts, "source": texts, "external_id": texts, "note": texts,
         "role": st.sampled_from(Role), "score": shares, "prelabel": st.sampled_from(["", "shown", "hidden"]),
         "lead_time_s": st.none() | st.floats(0, 1e6),
         "created": st.just("") | st.integers(0, 10**9).map(

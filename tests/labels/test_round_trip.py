@@ -44,19 +44,18 @@ def order(one: Annotation) -> tuple[object, ...]:
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "zip"])
 @pytest.mark.parametrize("name", NAMES)
 @given(data=st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 def test_written_is_read(name: str, packed: bool, data: st.DataObject) -> None:
     found = get_format(name)
     if packed and not (found.several_files or name == "cvat"):
         return
-    sheet = data.draw(sheets(found.holds))
+    sheet = data.draw(sheets(found.holds).filter(lambda one: any(item.opinions for item in one.items)))
     assert fit(sheet, found.holds) == (sheet, {})
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / f"out{'.zip' if packed else SUFFIXES.get(name, '')}"
         place(found.writes(sheet), out, several=found.several_files)
         said = list(found.reads(out, LOOKUP))
-        if any(item.opinions for item in sheet.items):
-            assert guess_format(out).name == name
+        assert guess_format(out).name == name
     for number, item in enumerate(sheet.items):
         read = [one.annotation for one in said if one.annotation.image_id == IDS[number]]
         check_same(read, item.opinions)

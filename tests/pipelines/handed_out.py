@@ -19,7 +19,7 @@ def make_batch(folder: Path) -> Workspace:
     """Photos of 48 x 48 pixels in "photos with, a comma"; the batch is 0001, in the order of the ids."""
     made = create_workspace(folder / "job")
     ingest(made, str(write_photos(folder / "photos with, a comma", 8)))
-    with Catalog.open(made.catalog_path) as catalog:
+    with Catalog.open(made.catalog_place) as catalog:
         rows = catalog.images()[:N_PICKS]
         catalog.add_batch("0001", [row.image_id for row in rows], ["train"] * N_PICKS, "2026-01-01T00:00:00")
     picks = tuple(
@@ -35,15 +35,15 @@ def make_batch(folder: Path) -> Workspace:
 
 
 def ids_of(workspace: Workspace) -> list[str]:
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         return list(catalog.batches()[0].image_ids)
 
 
 def opinions_in(workspace: Workspace) -> list[Annotation]:
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         return catalog.annotations.read()
 
 
 def labels_in(workspace: Workspace) -> dict[str, str]:
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         return {image_id: one.name for image_id, one in catalog.labels().items()}

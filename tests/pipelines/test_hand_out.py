@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from activesel.annotations import Annotation, Box, Role, Task
+from activesel.annotations import Annotation, Box, LabelState, Mask, Resolution, Role, Task
 from activesel.catalog import Catalog
 from activesel.errors import DataError, UsageError
 from activesel.labels import annotation_format_names
@@ -31,7 +31,7 @@ def ids(workspace: Workspace) -> list[str]:
 
 
 def say(workspace: Workspace, *opinions: Annotation) -> None:
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         catalog.annotations.add(opinions)
 
 
@@ -48,7 +48,7 @@ def tasks_of(workspace: Workspace, out: Path, **more: Any) -> list[dict[str, Any
 def test_pre_labels_and_the_blind_arm(workspace: Workspace, ids: list[str], tmp_path: Path) -> None:
     box = Box("crack", 12, 12, 24, 36, 0.5)
     say(workspace, *(Annotation(one, "net-1", Role.model, "crack", (box,), score=0.75) for one in ids[:2]))
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         catalog.annotations.assign("0001", [Task("0001", ids[0], prelabel="shown"),
                                             Task("0001", ids[1], prelabel="hidden")])  # fmt: skip
     tasks = tasks_of(workspace, tmp_path / "a.json")
@@ -69,13 +69,25 @@ def test_pre_labels_and_the_blind_arm(workspace: Workspace, ids: list[str], tmp_
 def test_labels_go_along_only_if_asked_for_and_gold_never(workspace: Workspace, ids: list[str], tmp_path: Path) -> None:
     say(workspace, Annotation(ids[0], "ann", name="crack"), Annotation(ids[1], "key", Role.gold, "pit"),
         Annotation(ids[2], "ann", name="good"))  # fmt: skip
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         catalog.annotations.assign("0001", [Task("0001", ids[2], gold=True)])
         catalog.add_labels([Label(ids[3], "fray", "labels.csv")])
     assert not any("annotations" in task for task in tasks_of(workspace, tmp_path / "a.json"))
     tasks = tasks_of(workspace, tmp_path / "b.json", with_labels=True)
     said = [[note["result"][0]["value"]["choices"] for note in task.get("annotations", ())] for task in tasks]
     assert said == [[["crack"]], [], [], [["fray"]]]
+
+
+def test_a_format_for_one_opinion_takes_the_one_that_counts(
+    workspace: Workspace, ids: list[str], tmp_path: Path
+) -> None:
+    say(workspace, Annotation(ids[0], "eve", Role.expert, "crack", created="2026-01-01"),
+        Annotation(ids[0], "ann", name="good", created="2026-01-02"))  # fmt: skip
+    with Catalog.open(workspace.catalog_place) as catalog:
+        catalog.annotations.resolve([Resolution(ids[0], "crack", LabelState.adjudicated, by="eve")])
+    found = export(workspace, "labelbox", tmp_path / "a.ndjson", with_labels=True)
+    assert found.left_out == {"opinion": 1}
+    assert '"crack"' in (tmp_path / "a.ndjson").read_text()
 
 
 def test_classes_keep_the_order_that_was_asked_for(workspace: Workspace, ids: list[str], tmp_path: Path) -> None:
@@ -105,6 +117,15 @@ def test_what_goes_out_comes_in(workspace: Workspace, ids: list[str], tmp_path: 
     for one in opinions_in(other):
         assert one.shapes == (box,)
     assert import_annotations(other, ImportRequest(tmp_path / "out", annotator="bob")).n_known == 2
+
+
+def test_what_cannot_be_held_is_counted(workspace: Workspace, ids: list[str], tmp_path: Path) -> None:
+    mask = Mask("crack", 0, 0, 2, 1, (1, 1))
+    say(workspace, Annotation(ids[0], "ann", name="crack", shapes=(mask, Box("crack", 0, 0, 1, 1))),
+        Annotation(ids[1], "ann", name="crack"))  # fmt: skip
+    found = export(workspace, "voc", tmp_path / "out", with_labels=True)
+    assert found.left_out == {"mask": 1, "name": 2, "opinion": 1}
+    assert len(list((tmp_path / "out").iterdir())) == 1, "an image with a class and no box is not one without defects"
 
 
 def test_unknown_format(workspace: Workspace, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def bring(workspace: Workspace, file: Path, **more: Any) -> Any:
 
 
 def settled(workspace: Workspace) -> dict[str, Resolution]:
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         return catalog.annotations.resolutions()
 
 
@@ -134,7 +134,7 @@ def test_an_adjudication_stays_and_a_change_in_the_tool_is_seen(
 ) -> None:
     rows = [{"image_id": one, "label": "crack", "external_id": one[:4]} for one in ids[:2]]
     bring(workspace, write_table(tmp_path / "a.csv", rows))
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         catalog.annotations.resolve([Resolution(ids[0], "pit", LabelState.adjudicated, by="eve")])
     changed = [{**row, "label": "fray"} for row in rows]
     found = bring(workspace, write_table(tmp_path / "a.csv", changed))
@@ -162,7 +162,7 @@ def test_gold_is_kept_and_does_not_count(workspace: Workspace, ids: list[str], t
 
 
 def test_the_arm_of_the_task_is_the_opinions(workspace: Workspace, ids: list[str], tmp_path: Path) -> None:
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         catalog.annotations.assign("0001", [Task("0001", ids[0], prelabel="hidden"), Task("0001", ids[1])])
     bring(workspace, write_table(tmp_path / "a.csv", [{"image_id": one, "label": "x"} for one in ids[:2]]))
     assert [one.prelabel for one in opinions_in(workspace)] == ["hidden", ""]
@@ -170,7 +170,7 @@ def test_the_arm_of_the_task_is_the_opinions(workspace: Workspace, ids: list[str
 
 def test_label_studios_own_export(workspace: Workspace, ids: list[str], tmp_path: Path) -> None:
     """As a server writes it: percent, a turned rectangle, people by number, a skipped task, predictions by number."""
-    with Catalog.open(workspace.catalog_path) as catalog:
+    with Catalog.open(workspace.catalog_place) as catalog:
         name = Path(catalog.paths_of(ids[1])[0]).name
     turned = {"x": 25, "y": 25, "width": 50, "height": 25, "rotation": 90, "rectanglelabels": ["crack"]}
     box = {"type": "rectanglelabels", "from_name": "box", "original_width": 48, "original_height": 48, "value": turned}
