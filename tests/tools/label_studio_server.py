@@ -67,7 +67,8 @@ def run_label_studio() -> Iterator[RealLabelStudio]:
     program = home / "bin" / "label-studio"
     if not program.exists():
         raise NoLabelStudioError(f"no Label Studio in {home}; run python scripts/install_label_studio.py")
-    folder = Path(tempfile.mkdtemp(prefix="activesel-label-studio-"))
+    memory = Path("/dev/shm")  # hundreds of migrations, each of which waits for the disk
+    folder = Path(tempfile.mkdtemp(prefix="activesel-label-studio-", dir=memory if memory.is_dir() else None))
     (folder / "served").mkdir()
     (folder / "data").mkdir()
     database, kept = folder / "data" / "label_studio.sqlite3", home / "first-start.sqlite3"
