@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,8 @@ from activesel.catalog.writing import insert, select_in
 
 RESOLVED = "resolved"  # the source under which what counts lies among the labels, where selection and training look
 _Transaction = Callable[[], AbstractContextManager[sa.Connection]]
+# From all opinions about some images, oldest first, and what counts for them, what shall count.
+Settle = Callable[[Sequence[Annotation], Mapping[str, Resolution]], Sequence[Resolution]]
 _FIELDS = ("image_id", "annotator", "name", "skipped", "created", "lead_time_s", "score", "guideline", "prelabel",
            "source", "external_id", "note")  # fmt: skip
 
@@ -28,6 +30,11 @@ class Added:
     n_known: int
 
 
+def is_open(present: Resolution | None) -> bool:
+    """Tell whether nothing counts yet for an image, nor was anything weighed."""
+    return present is None or (present.name is None and present.confidence is None)
+
+
 class Annotations:
     """Reached as ``catalog.annotations``; every method that writes is one transaction."""
 
@@ -35,8 +42,12 @@ class Annotations:
         self._transaction = reading
         self._writing = writing
 
-    def add(self, annotations: Sequence[Annotation]) -> Added:
-        """Record opinions about known images, all or none; what is known already changes nothing."""
+    def add(self, annotations: Sequence[Annotation], settle: Settle | None = None) -> Added:
+        """Record opinions about known images, all or none; what is known already changes nothing.
+
+        settle: decides in the same transaction what counts for the images of which something new was said, or nothing
+        counted; the others stay as they are, so that the same opinions again undo nothing that came after them.
+        """
         by_key = {one.key: one for one in annotations}
         with self._writing() as connection:
             known = self._read(connection, t.opinions.c.key, by_key)
@@ -46,7 +57,18 @@ class Annotations:
                 connection.execute(sa.delete(t.opinions).where(t.opinions.c.key == sa.bindparam("a_key")), keys)
             fresh = [key for key in by_key if key not in known]
             insert(connection, t.opinions, [_to_row(key, by_key[key]) for key in [*fresh, *changed]])
+            if settle is not None:
+                self._settle(connection, by_key, {*fresh, *changed}, settle)
         return Added(len(fresh), len(changed), len(known) - len(changed))
+
+    def _settle(
+        self, connection: sa.Connection, by_key: Mapping[str, Annotation], told: Collection[str], settle: Settle
+    ) -> None:
+        present = self._resolutions(connection, {one.image_id for one in by_key.values()})
+        touched = {one.image_id for key, one in by_key.items() if key in told or is_open(present.get(one.image_id))}
+        opinions = list(self._read(connection, t.opinions.c.image_id, touched).values())
+        found = settle(opinions, {image_id: present[image_id] for image_id in touched if image_id in present})
+        self._resolve(connection, {one.image_id: one for one in found if one != present.get(one.image_id)})
 
     def read(self, image_ids: Iterable[str] | None = None) -> list[Annotation]:
         """Return every opinion, or those about these images, in the order in which they were recorded."""
@@ -87,13 +109,18 @@ class Annotations:
         labels = [{"image_id": one.image_id, "name": one.name, "source": RESOLVED} for one in counting]
         insert(connection, t.labels, labels)
 
-    def resolutions(self) -> dict[str, Resolution]:
-        """Return what counts, by image id, ascending."""
-        columns = t.resolutions.c
+    def resolutions(self, image_ids: Iterable[str] | None = None) -> dict[str, Resolution]:
+        """Return what counts, of all images or of these, by image id, ascending."""
         with self._transaction() as connection:
-            rows = connection.execute(sa.select(t.resolutions).order_by(columns.image_id)).all()
-        return {row.image_id: Resolution(row.image_id, row.name, LabelState(row.state), row.confidence, row.decided_by)
-                for row in rows}  # fmt: skip
+            return self._resolutions(connection, image_ids)
+
+    def _resolutions(self, connection: sa.Connection, image_ids: Iterable[str] | None) -> dict[str, Resolution]:
+        query: sa.Select[Any] = sa.select(t.resolutions)
+        column = t.resolutions.c.image_id
+        rows = iter(connection.execute(query)) if image_ids is None else select_in(connection, query, column, image_ids)
+        found = {row.image_id: Resolution(row.image_id, row.name, LabelState(row.state), row.confidence, row.decided_by)
+                 for row in rows}  # fmt: skip
+        return dict(sorted(found.items()))
 
     def assign(self, batch_id: str, tasks: Sequence[Task]) -> None:
         """Record what is wanted about a batch's images, instead of what was wanted before."""

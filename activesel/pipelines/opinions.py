@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from activesel.annotations import Annotation, Resolution, Role
 from activesel.catalog import Catalog
+from activesel.catalog.annotations import Added, Settle, is_open
 from activesel.errors import DataError
 from activesel.labels import AnnotationFormat, ImageLookup, Said, get_format, guess_format, unknown_images
 from activesel.labels.lookup import SET_ASIDE
@@ -70,25 +72,26 @@ def import_annotations(workspace: Workspace, request: ImportRequest) -> ImportSu
 
 
 def record(catalog: Catalog, opinions: Sequence[Annotation], *, good: str | None, dry_run: bool) -> ImportSummary:
-    """Add opinions about known images to the catalog, and settle what counts for each of these images."""
+    """Add opinions about known images to the catalog, and settle what counts where something new was said."""
     ids = {one.image_id for one in opinions}
-    before = catalog.annotations.read(ids)
-    added = _compare(before, opinions) if dry_run else catalog.annotations.add(opinions)
-    n_new, n_changed, n_known = added if isinstance(added, tuple) else (added.n_new, added.n_changed, added.n_known)
-    after = list({one.key: one for one in [*before, *opinions]}.values()) if dry_run else catalog.annotations.read(ids)
-    present = catalog.annotations.resolutions()
-    resolved = settle_all(after, present, good)
-    fresh = [one for one in resolved if one != present.get(one.image_id)]
-    if not dry_run:
-        catalog.annotations.resolve(fresh)
+    before = catalog.annotations.resolutions(ids)
+    settling = functools.partial(settle_all, good=good)
+    if dry_run:
+        added, after = _foresee(catalog.annotations.read(ids), opinions, before, settling)
+    else:
+        added = catalog.annotations.add(opinions, settling)
+        after = catalog.annotations.resolutions(ids)
     return ImportSummary(
-        "", "", len(opinions), len(ids), n_new, n_changed, n_known, sum(bool(one.skipped) for one in opinions), 0,
-        len(fresh), dict(Counter(one.state.value for one in resolved)),
-        dict(Counter(one.name for one in resolved if one.name is not None)), dry_run,
+        "", "", len(opinions), len(ids), added.n_new, added.n_changed, added.n_known,
+        sum(bool(one.skipped) for one in opinions), 0, sum(one != before.get(i) for i, one in after.items()),
+        dict(Counter(one.state.value for one in after.values())),
+        dict(Counter(one.name for one in after.values() if one.name is not None)), dry_run,
     )  # fmt: skip
 
 
-def settle_all(opinions: Sequence[Annotation], present: Mapping[str, Resolution], good: str | None) -> list[Resolution]:
+def settle_all(
+    opinions: Sequence[Annotation], present: Mapping[str, Resolution], *, good: str | None
+) -> list[Resolution]:
     """Return what counts for each image that a person spoke about. opinions: all about these images, oldest first."""
     by_image: dict[str, list[Annotation]] = defaultdict(list)
     for one in name_wholes(opinions, good):
@@ -97,13 +100,18 @@ def settle_all(opinions: Sequence[Annotation], present: Mapping[str, Resolution]
             if any(one.role in PEOPLE for one in some)]  # fmt: skip
 
 
-def _compare(before: Sequence[Annotation], opinions: Sequence[Annotation]) -> tuple[int, int, int]:
-    """Return how many opinions would be new, changed and known."""
+def _foresee(
+    before: Sequence[Annotation], opinions: Sequence[Annotation], present: Mapping[str, Resolution], settling: Settle
+) -> tuple[Added, dict[str, Resolution]]:
+    """Return what recording the opinions would bring, and what would count then."""
     known = {one.key: one for one in before}
-    keys = [(one.key, one) for one in opinions]
-    n_new = sum(key not in known for key, _ in keys)
-    n_known = sum(known.get(key) == one for key, one in keys)
-    return n_new, len(keys) - n_new - n_known, n_known
+    n_new = sum(one.key not in known for one in opinions)
+    told = {one.image_id for one in opinions if known.get(one.key) != one}
+    n_known = sum(known.get(one.key) == one for one in opinions)
+    touched = told | {one.image_id for one in opinions if is_open(present.get(one.image_id))}
+    after = [one for one in {**known, **{one.key: one for one in opinions}}.values() if one.image_id in touched]
+    settled = {one.image_id: one for one in settling(after, present)}
+    return Added(n_new, len(opinions) - n_new - n_known, n_known), {**present, **settled}
 
 
 def _read(catalog: Catalog, found: AnnotationFormat, file: Path) -> list[Said]:

@@ -78,17 +78,33 @@ def test_a_second_import_changes_nothing(workspace: Workspace, ids: list[str], t
     assert (opinions_in(workspace), settled(workspace), labels_in(workspace)) == before
 
 
-def test_an_import_killed_before_it_settled_is_ended_by_the_next(
+def test_an_import_killed_before_it_settled_leaves_nothing(
     workspace: Workspace, ids: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = write_table(tmp_path / "a.csv", [{"image_id": one, "label": "crack"} for one in ids])
     with monkeypatch.context() as patched:
-        patched.setattr("activesel.pipelines.opinions.settle_all", lambda *_: 1 / 0)  # stands for a kill
+        patched.setattr("activesel.pipelines.opinions.settle_all", lambda *_, **__: 1 / 0)  # stands for a kill
         with pytest.raises(ZeroDivisionError):
             bring(workspace, table)
-    assert (len(opinions_in(workspace)), labels_in(workspace)) == (4, {})
+    assert (len(opinions_in(workspace)), labels_in(workspace)) == (0, {})
     assert bring(workspace, table).n_settled == 4
     assert set(labels_in(workspace).values()) == {"crack"}
+
+
+def test_the_same_import_again_undoes_nothing_that_was_weighed_since(
+    workspace: Workspace, ids: list[str], tmp_path: Path
+) -> None:
+    rows = [{"image_id": ids[0], "label": name, "annotator": who} for who, name in (("ann", "crack"), ("bob", "good"))]
+    table = write_table(tmp_path / "a.csv", rows)
+    bring(workspace, table)
+    assert settled(workspace)[ids[0]].name is None
+    weighed = Resolution(ids[0], "crack", LabelState.raw, 0.97, "consensus")  # as activesel qc records it
+    with Catalog.open(workspace.catalog_place) as catalog:
+        catalog.annotations.resolve([weighed])
+    assert bring(workspace, table).n_settled == 0
+    assert settled(workspace)[ids[0]] == weighed
+    third = [*rows, {"image_id": ids[0], "label": "good", "annotator": "cid"}]
+    assert bring(workspace, write_table(tmp_path / "b.csv", third)).n_settled == 1
 
 
 def test_a_dry_run_tells_the_same_and_writes_nothing(workspace: Workspace, ids: list[str], tmp_path: Path) -> None:
