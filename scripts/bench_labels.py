@@ -67,7 +67,8 @@ def measure(folder: Path, name: str) -> str:
     file, found = folder / "opinions", get_format(name)
     workspace = find_workspace(folder / "job")
     with Catalog.open(workspace.catalog_place) as catalog:
-        lookup = ImageLookup(catalog.resolve())
+        ids_by_path = catalog.resolve()
+        lookup = ImageLookup(ids_by_path, (), catalog.sizes_of(ids_by_path.values()))
     began, busy = time.perf_counter(), time.process_time()
     n_read = sum(1 for _ in found.reads(file, lookup))
     floor = time.process_time() - busy

@@ -24,6 +24,9 @@ def assign(
         float | None,
         typer.Option(metavar="SHARE", min=0, max=1, help="Whose pre-label is hidden; 0: no pre-labels."),
     ] = None,
+    route: Annotated[
+        bool, typer.Option("--route", help="Crowd or expert per image, within the budget: settings below routing.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Draw and count; write nothing.")] = False,
     workspace_dir: WorkspaceDir = None,
     settings: Settings = None,
@@ -41,21 +44,23 @@ def assign(
       activesel assign
       activesel assign 0003 --overlap 0.2 --dry-run
     """
-    from activesel.pipelines.assign import AssignRequest, assign_batch, plan_tasks
+    from activesel.pipelines.assign import AssignRequest, assign_batch, expect_spend, plan_tasks, route_by_settings
     from activesel.pipelines.export import find_batch
 
     workspace = open_workspace(workspace_dir, settings)
     batch_id = find_batch(workspace, batch)
-    request = AssignRequest(overlap, gold, blind_arm)
+    request = AssignRequest(overlap, gold, blind_arm, route_by_settings(workspace) if route else None)
     if dry_run:
         assigned = plan_tasks(workspace, batch_id, request)
     else:
         with workspace.lock("assign"):
             assigned = assign_batch(workspace, batch_id, request)
     tasks = assigned.tasks
+    money, minutes = expect_spend(workspace, tasks)
     counts = {
         "images": len(tasks), "opinions": assigned.n_opinions, "overlap": sum(one.overlap for one in tasks),
         "gold": sum(one.gold for one in tasks), "hidden": sum(one.prelabel == "hidden" for one in tasks),
+        "expert": sum(one.route == "expert" for one in tasks), "money": money, "minutes": minutes,
         "prevalence": assigned.prevalence, "changed": assigned.is_new and not dry_run,
     }  # fmt: skip
     if as_json:
@@ -66,7 +71,10 @@ def assign(
     show_pairs([
         ("batch", batch_id), ("images", counts["images"]), ("overlap", f"{counts['overlap']} labelled by two"),
         ("gold", f"{counts['gold']} with a known answer"), ("hidden", f"{counts['hidden']} without their pre-label"),
-        ("opinions", f"{counts['opinions']} wanted in all"), ("prevalence", expected),
+        ("expert", f"{counts['expert']} for an expert" if route else None),
+        ("opinions", f"{counts['opinions']} wanted in all"),
+        ("effort", f"{money:,.2f} and {minutes:,.0f} min, at the rates below routing"),
+        ("prevalence", expected),
         *(("note", note) for note in assigned.notes),
     ])  # fmt: skip
     if dry_run:

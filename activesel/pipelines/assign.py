@@ -10,16 +10,20 @@ import numpy as np
 
 from activesel.annotations import Annotation, LabelState, Role, Task
 from activesel.catalog import Catalog, make_column
+from activesel.config import Config
 from activesel.errors import RefusedError
 from activesel.overlap import choose_gold, count_overlap, draw_stratified, hide_prelabels, mix_in
 from activesel.pipelines.batch import PickRecord, read_batch
 from activesel.pipelines.batch_opinions import GOOD, verdict_of
+from activesel.pipelines.routes import plan_routes
 from activesel.records import BoolArray
+from activesel.routing import CROWD, EXPERT, NOBODY
 from activesel.seeds import derive_rng
 from activesel.settling import name_wholes
 from activesel.workspace import Workspace
 
-Router = Callable[[Sequence[PickRecord]], Mapping[str, str]]  # image id -> "crowd" or "expert"; absent = crowd
+# Image id -> "crowd", "expert", or "" for a pick that nobody labels, as the budget ends before it; absent = crowd.
+Router = Callable[[Sequence[PickRecord]], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,9 @@ def plan_tasks(workspace: Workspace, batch_id: str, request: AssignRequest) -> A
         RefusedError: the batch is labelled already, and this draw is not the one that it was labelled by.
     """
     quality, seed = workspace.config.quality, workspace.config.seed
-    picks = read_batch(workspace, batch_id).picks
+    drawn = read_batch(workspace, batch_id).picks
+    routes = {} if request.route is None else request.route(drawn)
+    picks = [pick for pick in drawn if routes.get(pick.image_id, CROWD) != NOBODY]
     known = _read(workspace, batch_id, [pick.image_id for pick in picks])
     good = workspace.config.embedding.good or known.good
     prevalence = expect_prevalence(picks, good)
@@ -73,7 +79,7 @@ def plan_tasks(workspace: Workspace, batch_id: str, request: AssignRequest) -> A
         known, batch_id, round(len(picks) * (quality.gold if request.gold is None else request.gold)), seed
     )
     blind_arm = quality.blind_arm if request.blind_arm is None else request.blind_arm
-    tasks = _build(batch_id, picks, overlap, gold, blind_arm, request.route, seed)
+    tasks = _build(batch_id, picks, overlap, gold, blind_arm, routes, workspace.config)
     is_new = tasks != known.tasks
     if known.labelled and known.tasks and _overlap(tasks) == _overlap(known.tasks):
         tasks, is_new = known.tasks, False  # gold that came since is for the next batch
@@ -82,7 +88,23 @@ def plan_tasks(workspace: Workspace, batch_id: str, request: AssignRequest) -> A
         raise RefusedError(what, where=f"batch {batch_id}", found=f"labels of {known.labelled} images",
                            hint="assign the next batch before it is labelled")  # fmt: skip
     notes = _notes(len(picks), n_overlap, share, prevalence, len(gold), known)
+    if len(picks) < len(drawn):
+        notes = (*notes, f"{len(drawn) - len(picks)} picks are nobody's: the budget below routing ends before them")
     return Assigned(batch_id, tasks, prevalence, is_new, notes)
+
+
+def route_by_settings(workspace: Workspace) -> Router:
+    """Return the router that the settings below `routing` make."""
+    settings = workspace.config.routing
+    return lambda picks: dict(zip((pick.image_id for pick in picks), plan_routes(picks, settings).routes, strict=True))
+
+
+def expect_spend(workspace: Workspace, tasks: Sequence[Task]) -> tuple[float, float]:
+    """Return money and minutes that the opinions wanted are expected to take, second and gold ones included."""
+    rates = workspace.config.routing
+    crowd, expert = (sum(one.n_wanted for one in tasks if (one.route == EXPERT) is asked) for asked in (False, True))
+    return (crowd * rates.crowd_cost + expert * rates.expert_cost,
+            crowd * rates.crowd_minutes + expert * rates.expert_minutes)  # fmt: skip
 
 
 def assign_batch(workspace: Workspace, batch_id: str, request: AssignRequest) -> Assigned:
@@ -150,15 +172,17 @@ def _draw_gold(known: _Known, batch_id: str, n_wanted: int, seed: int) -> list[s
 
 def _build(
     batch_id: str, picks: Sequence[PickRecord], overlap: BoolArray, gold: Sequence[str], blind_arm: float,
-    route: Router | None, seed: int,
+    routes: Mapping[str, str], config: Config,
 ) -> tuple[Task, ...]:  # fmt: skip
     """The picks in their order, gold among them at random: wanted twice and without pre-label, as the overlap is."""
+    seed, answers = config.seed, set(gold)
     hidden = hide_prelabels(overlap, blind_arm, derive_rng(seed, "blind", batch_id)) if blind_arm else None
-    routes = {} if route is None else route(picks)
-    answers = set(gold)
-    own = [Task(batch_id, pick.image_id, routes.get(pick.image_id, "crowd"), 1 + bool(overlap[row]), bool(overlap[row]),
-                pick.image_id in answers, _say_hidden(hidden, row))
-           for row, pick in enumerate(picks)]  # fmt: skip
+    own = []
+    for row, pick in enumerate(picks):
+        to = routes.get(pick.image_id, CROWD)
+        least = config.routing.crowd_opinions if routes and to == CROWD else 1
+        own.append(Task(batch_id, pick.image_id, to, max(least, 1 + bool(overlap[row])), bool(overlap[row]),
+                        pick.image_id in answers, _say_hidden(hidden, row)))  # fmt: skip
     added = [Task(batch_id, image_id, n_wanted=2, gold=True, prelabel="hidden" if blind_arm else "")
              for image_id in gold if image_id not in {pick.image_id for pick in picks}]  # fmt: skip
     ours, theirs = iter(own), iter(added)

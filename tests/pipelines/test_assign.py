@@ -9,7 +9,14 @@ import pytest
 from activesel.annotations import LabelState, Resolution, Role, Task
 from activesel.catalog import Catalog
 from activesel.errors import RefusedError
-from activesel.pipelines.assign import AssignRequest, assign_batch, expect_prevalence, plan_tasks
+from activesel.pipelines.assign import (
+    AssignRequest,
+    assign_batch,
+    expect_prevalence,
+    expect_spend,
+    plan_tasks,
+    route_by_settings,
+)
 from activesel.pipelines.batch import read_batch
 from tests.pipelines.opinions import BATCH, make_batch, picks_of, say
 from tests.pipelines.workspaces import Job
@@ -99,6 +106,20 @@ def test_the_seam_for_routing(job: Job) -> None:
     first = picks_of(job)[0]
     assigned = plan_tasks(job.workspace, BATCH, AssignRequest(route=lambda picks: {picks[0].image_id: "expert"}))
     assert [task.image_id for task in assigned.tasks if task.route == "expert"] == [first]
+
+
+def test_routes_by_the_settings_end_with_the_budget(job: Job) -> None:
+    workspace = job.open("routing.most_money=1.0", "routing.crowd_cost=0.1", "routing.expert_cost=0.5",
+                         "routing.expert_from=1", "routing.crowd_opinions=2")  # fmt: skip
+    assigned = plan_tasks(workspace, BATCH, AssignRequest(0.5, 0, route=route_by_settings(workspace)))
+    assert [task.image_id for task in assigned.tasks] == picks_of(job)[:5], "two opinions at 0.1 each, of 1.0"
+    assert {task.n_wanted for task in assigned.tasks} == {2}
+    assert expect_spend(workspace, assigned.tasks) == pytest.approx((1.0, 10 * 0.2))
+    assert "15 picks are nobody's" in assigned.notes[-1]
+    dear = job.open("routing.expert_from=0", "routing.expert_cost=0.5")
+    routed = plan_tasks(dear, BATCH, AssignRequest(0, 0, route=route_by_settings(dear)))
+    assert {task.route for task in routed.tasks} == {"expert"}
+    assert expect_spend(dear, routed.tasks) == pytest.approx((10.0, 10.0))
 
 
 def test_a_rare_class_is_overlapped_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
