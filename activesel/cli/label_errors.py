@@ -19,17 +19,19 @@ def label_errors(
     """List labels that are probably wrong, worst first.
 
     Every labelled image is predicted by a model that saw none of its group; where that says another class the label is
-    in doubt, and surely so by the rule of confident learning. Somebody should look: a rare look is doubted, too.
+    in doubt, and surely so by the rule of confident learning. Somebody should look: a rare look is doubted, too. The
+    sure ones join the experts' queue of their batch (activesel adjudicate list).
 
     \b
     Example:
       activesel label-errors --most 50
     """
-    from activesel.pipelines.label_errors import find_doubts
+    from activesel.pipelines.label_errors import find_doubts, keep_doubts
 
     workspace = open_workspace(workspace_dir, settings)
     with workspace.lock("label-errors"):
         found = find_doubts(workspace, most)
+        keep_doubts(workspace, found)
     if as_json:
         show_json(found)
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from activesel.errors import DataError, UsageError
 from activesel.matching import match_shapes
 from activesel.pipelines.batch_opinions import BatchOpinions, read_opinions, verdict_of
 from activesel.pipelines.consensus import Agreed, agree
+from activesel.pipelines.label_errors import read_doubts
 from activesel.workspace import Workspace
 
 SOURCE = "adjudication"
@@ -79,8 +81,9 @@ def find_image(workspace: Workspace, name: str) -> str:
 
 def list_cases(workspace: Workspace, opinions: BatchOpinions, agreed: Agreed) -> list[Case]:
     """Put together what is known of every image that people spoke of and no expert decided; gold images too."""
-    least_iou = workspace.config.quality.iou
-    cases = [_case(opinions, agreed, image_id, least_iou) for image_id in opinions.people
+    least_iou, doubts = workspace.config.quality.iou, _standing(read_doubts(workspace), opinions)
+    cases = [replace(_case(opinions, agreed, image_id, least_iou), doubt=doubts.get(image_id))
+             for image_id in opinions.people
              if image_id not in opinions.resolved or opinions.resolved[image_id].state not in DECIDED]  # fmt: skip
     gold = [i for i in opinions.gold_said if i in opinions.tasks and opinions.tasks[i].gold]
     with Catalog.open(workspace.catalog_place) as catalog:
@@ -111,6 +114,12 @@ def _case(opinions: BatchOpinions, agreed: Agreed, image_id: str, least_iou: flo
         None if consensus is None else agreed.confidence_in(image_id, consensus),
         pick.predicted if pick else None, pick.probability if pick else None, answers=tuple(said),
     )  # fmt: skip
+
+
+def _standing(doubts: dict[str, tuple[str, str, float]], opinions: BatchOpinions) -> dict[str, tuple[str, float]]:
+    """Return the doubts about labels that still count."""
+    return {i: (suggested, p) for i, (label, suggested, p) in doubts.items()
+            if i in opinions.resolved and opinions.resolved[i].name == label}  # fmt: skip
 
 
 def _verdicts(said: Sequence[Annotation], good: str) -> tuple[tuple[str, str], ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from dataclasses import dataclass
 
 from activesel.catalog import Catalog
@@ -9,7 +11,9 @@ from activesel.ids import pack_ids
 from activesel.labelerrors import find_label_errors
 from activesel.pipelines.labelled import read_labelled
 from activesel.training.held_out import hold_out_head
-from activesel.workspace import Workspace
+from activesel.workspace import Workspace, write_json
+
+_FILE = "label_errors.json"
 
 
 @dataclass(frozen=True)
@@ -66,3 +70,17 @@ def find_doubts(workspace: Workspace, most: int) -> Doubts:
         ))  # fmt: skip
     n_held = int((held.probs[:, 0] == held.probs[:, 0]).sum())
     return Doubts(len(known), n_held, len(found.rows), int(found.confident.sum()), found.share, tuple(suspects))
+
+
+def keep_doubts(workspace: Workspace, doubts: Doubts) -> None:
+    """Leave the labels that are surely in doubt for the experts' queue, instead of those of an earlier run."""
+    sure = {one.image_id: [one.label, one.suggested, one.self_confidence] for one in doubts.suspects if one.confident}
+    write_json(workspace.state / _FILE, {"schema_version": 1, "doubts": sure})
+
+
+def read_doubts(workspace: Workspace) -> dict[str, tuple[str, str, float]]:
+    """Return image id -> its label then, the class suggested, what the others give the label; {} without a run."""
+    with contextlib.suppress(FileNotFoundError):
+        kept = json.loads((workspace.state / _FILE).read_text(encoding="utf8"))["doubts"]
+        return {image_id: (str(label), str(suggested), float(p)) for image_id, (label, suggested, p) in kept.items()}
+    return {}

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from activesel.adjudication import Reason
-from activesel.annotations import Box, LabelState, Role, Task
+from activesel.annotations import Box, LabelState, Resolution, Role, Task
 from activesel.catalog import Catalog
 from activesel.errors import DataError, UsageError
 from activesel.pipelines.adjudicate import decide, find_image, queue
+from activesel.pipelines.label_errors import Doubts, Suspect, keep_doubts
 from activesel.pipelines.qc import check_quality, record_consensus
 from tests.pipelines.opinions import BATCH, assign, make_batch, picks_of, say
 from tests.pipelines.workspaces import Job
@@ -42,6 +43,20 @@ def test_a_disagreement_waits_until_it_is_decided(job: Job) -> None:
     record_consensus(job.workspace, check_quality(job.workspace, BATCH))
     with Catalog.open(job.workspace.catalog_path) as catalog:
         assert catalog.annotations.resolutions()[first].name == "pit"
+
+
+def test_a_label_in_sure_doubt_waits_while_it_counts(job: Job) -> None:
+    record_consensus(job.workspace, check_quality(job.workspace, BATCH))
+    first = picks_of(job)[0]
+    label = job.kind_of(first)
+    suspects = tuple(Suspect(rank, i, "", job.kind_of(i), "nonsense", 0.03, -0.9, sure, "agreed")
+                     for rank, (i, sure) in enumerate(zip(picks_of(job), (True, False), strict=False), 1))  # fmt: skip
+    keep_doubts(job.workspace, Doubts(10, 10, 2, 1, 0.1, suspects))
+    (item,) = [one for one in queue(job.workspace, BATCH) if one.code is Reason.doubt]
+    assert (item.image_id, item.reasons) == (first, ("the other images suggest nonsense and give its label 0.03",))
+    with Catalog.open(job.workspace.catalog_place) as catalog:
+        catalog.annotations.resolve([Resolution(first, f"not {label}", LabelState.agreed)])
+    assert not [one for one in queue(job.workspace, BATCH) if one.code is Reason.doubt]
 
 
 def test_the_same_verdict_twice_is_one_and_another_counts_instead(job: Job) -> None:
