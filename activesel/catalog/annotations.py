@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from activesel.annotations import Annotation, LabelState, Resolution, Role, Task
 from activesel.catalog import tables as t
 from activesel.catalog.writing import insert, select_in
 
+_ROLES = {role.value: role for role in Role}
 RESOLVED = "resolved"  # the source under which what counts lies among the labels, where selection and training look
 _Transaction = Callable[[], AbstractContextManager[sa.Connection]]
 # From all opinions about some images, oldest first, and what counts for them, what shall count.
@@ -81,7 +83,8 @@ class Annotations:
     ) -> dict[str, Annotation]:
         query: sa.Select[Any] = sa.select(t.opinions)
         found = select_in(connection, query, column, values) if values is not None else iter(connection.execute(query))
-        return {row.key: _from_row(row) for row in sorted(found, key=lambda row: row.annotation_id)}
+        rows = sorted(map(tuple, found), key=itemgetter(0))
+        return {row[1]: _from_row(row) for row in rows}
 
     def resolve(self, resolutions: Sequence[Resolution], *, keep: Collection[LabelState] = ()) -> None:
         """Record what counts for these images from now on, and let selection and training see it.
@@ -145,9 +148,9 @@ def _to_row(key: str, one: Annotation) -> dict[str, Any]:
     return {"key": key, "role": one.role.value, "shapes": shapes_to_json(one.shapes), **fields}
 
 
-def _from_row(row: Any) -> Annotation:
+def _from_row(row: tuple[Any, ...]) -> Annotation:
     """Read a whole row by place, as the table has its columns: of a hundred thousand, names take much of the time."""
     (_, _, image_id, annotator, role, name, shapes, skipped, created, lead_time_s, score, guideline, prelabel, source,
      external_id, note) = row  # fmt: skip
-    return Annotation(image_id, annotator, Role(role), name, shapes_from_json(shapes), skipped, created, lead_time_s,
+    return Annotation(image_id, annotator, _ROLES[role], name, shapes_from_json(shapes), skipped, created, lead_time_s,
                       score, guideline, prelabel, source, external_id, note)  # fmt: skip

@@ -30,7 +30,8 @@ def select_in(
 ) -> Iterator[Any]:
     wanted = sorted(set(values))
     for start in range(0, len(wanted), IN_VALUES):
-        yield from connection.execute(query.where(column.in_(wanted[start : start + IN_VALUES])))
+        # All of so few at once: fetched one by one, rows take twice the time.
+        yield from connection.execute(query.where(column.in_(wanted[start : start + IN_VALUES]))).all()
 
 
 def delete_paths(connection: sa.Connection, tables: Iterable[sa.Table], paths: Iterable[str]) -> None:

@@ -26,7 +26,8 @@ def label_errors(
     Example:
       activesel label-errors --most 50
     """
-    from activesel.pipelines.label_errors import find_doubts, keep_doubts
+    from activesel.pipelines.doubts import keep_doubts
+    from activesel.pipelines.label_errors import find_doubts
 
     workspace = open_workspace(workspace_dir, settings)
     with workspace.lock("label-errors"):

@@ -15,7 +15,7 @@ from activesel.errors import DataError, UsageError
 from activesel.matching import match_shapes
 from activesel.pipelines.batch_opinions import BatchOpinions, read_opinions, verdict_of
 from activesel.pipelines.consensus import Agreed, agree
-from activesel.pipelines.label_errors import read_doubts
+from activesel.pipelines.doubts import read_doubts
 from activesel.workspace import Workspace
 
 SOURCE = "adjudication"

@@ -11,7 +11,7 @@ from activesel.annotations import Box, LabelState, Resolution, Role, Task
 from activesel.catalog import Catalog
 from activesel.errors import DataError, UsageError
 from activesel.pipelines.adjudicate import decide, find_image, queue
-from activesel.pipelines.label_errors import Doubts, Suspect, keep_doubts
+from activesel.pipelines.doubts import Doubts, Suspect, keep_doubts
 from activesel.pipelines.qc import check_quality, record_consensus
 from tests.pipelines.opinions import BATCH, assign, make_batch, picks_of, say
 from tests.pipelines.workspaces import Job
