@@ -197,11 +197,11 @@ from activesel.pipelines.embed import embed
 from activesel.workspace import create_workspace
 from tests.pipelines.test_bank import AWARE
 from tests.pipelines.test_embed import read_rows
-decode = stream.decode_rgb
+decode = stream.decode_pixels
 def slowly(*args, **options):
     time.sleep(0.005)  # so that the kill falls into the work, not before or after it
     return decode(*args, **options)
-stream.decode_rgb = slowly
+stream.decode_pixels = slowly
 workspace = create_workspace(Path(sys.argv[1]), AWARE)
 print("ready", flush=True)
 embed(workspace, read_rows(Path(sys.argv[2])))
