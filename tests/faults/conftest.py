@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,13 @@ class Job:
             assert catalog.counts().n_images == N_IMAGES
             assert [len(batch.image_ids) for batch in catalog.batches()] == [BUDGET]
         assert [path.name for path in (out / ".activesel" / "batches").iterdir()] == ["0001"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heed_ctrl_c() -> None:
+    """What is started in the background ignores SIGINT, and so would every command that is tested here."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
