@@ -77,8 +77,9 @@ def _next_step(n_images: int, n_labelled: int, batches: tuple[BatchStatus, ...])
     waiting = [batch for batch in batches if batch.n_labelled < batch.n_picks]
     if waiting:
         left = waiting[-1].n_picks - waiting[-1].n_labelled
-        return (f"label {left} images of batch {waiting[-1].batch_id} (activesel export {waiting[-1].batch_id} --out "
-                "batch.csv), then activesel ingest --labels FILE")  # fmt: skip
+        name = waiting[-1].batch_id
+        return (f"label {left} images of batch {name}: activesel review {name}; or activesel export {name} --out "
+                "batch.csv, then activesel import FILE")  # fmt: skip
     if n_labelled == n_images:
         return "every image has a label; add more: activesel ingest IMAGES"
     return "choose a batch: activesel select --budget 200"
