@@ -18,7 +18,7 @@ from activesel.pipelines.select import BatchResult, SelectRequest, select_batch
 from activesel.pipelines.tables import write_blocks
 from activesel.sources import read_source
 from activesel.strategies import find_strategy
-from activesel.workspace import SETTINGS_NAME, Workspace
+from activesel.workspace import SETTINGS_NAME, Workspace, clear_unfinished
 
 _BLOCK_BYTES = 1 << 22
 BATCH_FILES = ("batch.csv", "batch.json", "report.html", "stands_for.csv")
@@ -75,8 +75,7 @@ def place_batch(batch: Path, folder: Path) -> None:
     What killed runs left half-written there is removed; the caller holds the lock.
     """
     for name in (*BATCH_FILES, SETTINGS_NAME):
-        for leftover in folder.glob(f".{name}.*"):
-            leftover.unlink(missing_ok=True)
+        clear_unfinished(folder / name)
     for name in reversed(BATCH_FILES):
         target = folder / name
         if not target.exists() or not filecmp.cmp(batch / name, target, shallow=False):
