@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Lowest first. A folder's files may import each other. README.md draws the same picture.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "seeds", "progress", "tensors", "journal", "ids"),
-    ("config", "records", "requirements", "annotations"),
+    ("config", "records", "requirements", "annotations", "models"),
     (
         "uncertainty",
         "novelty",
@@ -34,6 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("strategies", "reasons", "gaps", "qualitygate", "overlap", "adjudication", "dataset"),
     ("workspace", "images"),
     ("catalog", "sources", "labels", "embedding", "index", "training", "predictions", "tools", "weak"),
+    ("trainers", "events"),
     ("report",),
     ("pipelines",),
     ("benchmark", "web"),
