@@ -37,7 +37,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("trainers", "events"),
     ("report",),
     ("pipelines",),
-    ("benchmark", "web"),
+    ("benchmark", "web", "rounds"),
+    ("simulation",),
     ("cli",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

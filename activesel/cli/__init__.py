@@ -31,6 +31,7 @@ from activesel.cli import (
     qc,
     report,
     review,
+    rounds,
     select,
     status,
     strategies,
@@ -85,6 +86,7 @@ app.add_typer(synth.app, name="synth")
 app.command("label-errors")(label_errors.label_errors)
 app.add_typer(weak.app, name="weak")
 app.add_typer(dataset.app, name="dataset")
+app.add_typer(rounds.app, name="round")
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
 
