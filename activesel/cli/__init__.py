@@ -33,9 +33,11 @@ from activesel.cli import (
     review,
     rounds,
     select,
+    simulate,
     status,
     strategies,
     synth,
+    train,
     weak,
 )
 from activesel.cli.failures import Terminated, report_failure
@@ -87,6 +89,8 @@ app.command("label-errors")(label_errors.label_errors)
 app.add_typer(weak.app, name="weak")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(rounds.app, name="round")
+app.command("simulate")(simulate.simulate)
+app.command("train")(train.train)
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
 

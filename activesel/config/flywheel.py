@@ -11,8 +11,6 @@ from activesel.config.sections import Section
 
 class RoundsConfig(Section):
     budget: int = Field(ge=1)
-    trainer: str = Field(min_length=1)
-    trainer_options: dict[str, Any]
     least_labelled: float = Field(gt=0, le=1)
     inconclusive: Literal["stop", "go on"]
     promotion: Literal["automatic", "approved"]
@@ -20,3 +18,9 @@ class RoundsConfig(Section):
     synthesis_count: int = Field(ge=1)
     label_hours: float = Field(gt=0)
     fresh_days: float = Field(gt=0)
+
+
+class TrainingConfig(Section):
+    trainer: str = Field(min_length=1)
+    options: dict[str, Any]
+    device: str = Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from activesel.config.flywheel import RoundsConfig
+from activesel.config.flywheel import RoundsConfig, TrainingConfig
 from activesel.config.sections import (
     CatalogConfig,
     DatasetConfig,
@@ -51,6 +51,7 @@ class Config(Section):
     report: ReportConfig
     review: ReviewConfig
     rounds: RoundsConfig
+    training: TrainingConfig
 
 
 def default_path() -> Path:
@@ -116,7 +117,11 @@ def _parse_override(override: str) -> dict[str, Any]:
     return dict(value)
 
 
-_FREE_FORM = {"selection.options", "rounds.trainer_options"}  # keys below these are the strategy's or trainer's own
+_FREE_FORM = {
+    "rounds.trainer_options",
+    "selection.options",
+    "training.options",
+}  # keys below these are the strategy's or trainer's own
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any], *, where: str, prefix: str = "") -> None:

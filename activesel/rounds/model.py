@@ -12,9 +12,8 @@ from activesel.rounds.engine import Outcome, Room
 def train_challenger(room: Room) -> Outcome:
     """Train on the round's version; rerun after a kill, it is the same model."""
     version = version_of(room)
-    options = dict(room.settings["trainer_options"])
     trained = train(room.workspace, TrainRequest(dataset=version, trainer=str(room.settings["trainer"]),
-                                                 options=options, pool=True))  # fmt: skip
+                                                 options=dict(room.settings["options"]), pool=True))  # fmt: skip
     entries = [one for one in read_dataset(room.workspace, version).entries if one.split == "train"]
     n_made = sum(one.example.origin is Origin.synthetic for one in entries)
     found = {"model": trained.model_id, "dataset": version, "n_real": len(entries) - n_made, "n_variants": n_made}

@@ -77,8 +77,8 @@ def _freeze(workspace: Workspace, request: RoundRequest) -> dict[str, Any]:
     settings = workspace.config.rounds
     if request.budget is not None and request.budget < 1:
         raise UsageError("a budget is one image at least", where="--budget", found=str(request.budget))
-    return {"budget": request.budget or settings.budget, "source": request.source, "trainer": settings.trainer,
-            "trainer_options": dict(settings.trainer_options), "synthesis": settings.synthesis,
+    return {"budget": request.budget or settings.budget, "source": request.source,
+            "trainer": workspace.config.training.trainer, "options": dict(workspace.config.training.options), "synthesis": settings.synthesis,
             "synthesis_count": settings.synthesis_count, "accept_quality": "", "approved": False}  # fmt: skip
 
 

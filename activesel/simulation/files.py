@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from activesel.simulation.page import render_page
-from activesel.simulation.story import SimulateRequest, Simulated
+from activesel.simulation.story import Simulated, SimulateRequest
 from activesel.simulation.summary import MEASURES, summarise
 from activesel.workspace import write_atomic, write_json
 

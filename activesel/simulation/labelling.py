@@ -8,8 +8,8 @@ from activesel.annotations import Annotation, Role
 from activesel.catalog import Catalog
 from activesel.pipelines.adjudicate import decide, queue
 from activesel.pipelines.opinions import record
-from activesel.routing import EXPERT
 from activesel.rounds.record import Round
+from activesel.routing import EXPERT
 from activesel.simulation.people import SOURCE, Crowd
 from activesel.workspace import Workspace
 

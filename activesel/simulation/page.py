@@ -15,7 +15,7 @@ from activesel import __version__
 from activesel.report.lines import Curve, LineChart, draw_lines
 from activesel.report.render import format_count
 from activesel.simulation.scores import Point
-from activesel.simulation.story import SimulateRequest, Simulated
+from activesel.simulation.story import Simulated, SimulateRequest
 from activesel.simulation.summary import MEASURES, WITHIN, Series, series, summarise
 
 HERE = Path(__file__).parent

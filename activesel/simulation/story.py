@@ -126,8 +126,7 @@ def _learn_everything(base: Workspace, folder: Path, exam: Exam, settings: Seque
     workspace = open_arm(base, folder, Arm(EVERYTHING), (*settings, "dataset.test=0"))
     with workspace.lock("simulate"):
         built = build_dataset(workspace, BuildRequest())
-        trained = train(workspace, TrainRequest(dataset=built.version, trainer=workspace.config.rounds.trainer,
-                                                options=dict(workspace.config.rounds.trainer_options), pool=True))  # fmt: skip
+        trained = train(workspace, TrainRequest(dataset=built.version, pool=True))
     found = exam.mark(workspace, trained.model_id)
     write_json(folder / "points" / "everything.json", found)
     return found
