@@ -43,8 +43,8 @@ def simulate(
     """Run whole flywheels on labelled images, with simulated people and what they cost.
 
     Half of the images, groups whole, is the pool; the other half tests the models and is seen by no round. Beside the
-    flywheel runs a twin that picks at random, and with --synthesis one that makes no variants; all of them with the same
-    first labels, people and budget. The page shows quality per label and per unit of money.
+    flywheel runs a twin that picks at random, and with --synthesis one that makes no variants; all of them with the
+    same first labels, people and budget. The page shows quality per label and per unit of money.
 
     \b
     Examples:

@@ -18,7 +18,7 @@ _LEFT, _TOP, _FOOT, _RIGHT = 52, 14, 44, 16
 
 @dataclass(frozen=True)
 class Curve:
-    """Points of one curve, x ascending. lows, highs: its interval at each point, empty for none; nan = unknown there."""
+    """Points of one curve, x ascending. lows, highs: its interval at each point, empty for none; nan = unknown."""
 
     name: str
     xs: tuple[float, ...]
@@ -62,7 +62,7 @@ def draw_lines(
     title: str, x_title: str, curves: Sequence[Curve], *, level: tuple[float, str] | None = None, width: int = 620,
     height: int = 320,
 ) -> LineChart:  # fmt: skip
-    """Lay curves out in one frame that holds all of them and their bands. level: a value to compare with, and its name."""
+    """Lay curves out in one frame that holds all of them and their bands. level: a value to compare with, its name."""
     values = [v for one in curves for v in (*one.ys, *one.lows, *one.highs) if math.isfinite(v)]
     values += [level[0]] if level is not None else []
     xs = [x for one in curves for x in one.xs]
@@ -79,8 +79,9 @@ def draw_lines(
     drawn = []
     for number, one in enumerate(curves):
         marks = [(x_of(x), y_of(y)) for x, y in zip(one.xs, one.ys, strict=True) if math.isfinite(y)]
-        drawn.append(DrawnCurve(one.name, f"var(--l{number % N_COLOURS})", DASHES[number % len(DASHES)],
-                                SHAPES[number % len(SHAPES)], _path(marks), _band(one, x_of, y_of), tuple(marks)))  # fmt: skip
+        dash, shape = DASHES[number % len(DASHES)], SHAPES[number % len(SHAPES)]
+        drawn.append(DrawnCurve(one.name, f"var(--l{number % N_COLOURS})", dash, shape, _path(marks),
+                                _band(one, x_of, y_of), tuple(marks)))  # fmt: skip
     return LineChart(
         title, x_title, width, height, _LEFT, right, _TOP, bottom,
         tuple(Tick(x_of(value), f"{value:g}") for value in ticks_between(x_low, x_high)),

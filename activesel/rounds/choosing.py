@@ -27,8 +27,9 @@ def assign_people(room: Room) -> Outcome:
                             route=route_by_settings(workspace) if routed else None)  # fmt: skip
     drawn = assign_batch(workspace, batch_id, request)
     money, minutes = expect_spend(workspace, drawn.tasks)
+    n_overlap, n_gold = (sum(getattr(one, name) for one in drawn.tasks) for name in ("overlap", "gold"))
     found = {"n_tasks": len(drawn.tasks), "n_opinions": drawn.n_opinions, "money": money, "minutes": minutes,
-             "n_overlap": sum(one.overlap for one in drawn.tasks), "n_gold": sum(one.gold for one in drawn.tasks)}  # fmt: skip
+             "n_overlap": n_overlap, "n_gold": n_gold}  # fmt: skip
     return Outcome(
         found, f"{drawn.n_opinions} opinions wanted on {len(drawn.tasks)} images, about {minutes:.0f} minutes"
     )

@@ -71,7 +71,8 @@ def wait_for_labels(room: Room) -> Outcome:
         raise WaitingError("people have not labelled this batch yet", where=f"batch {batch_id}",
                            found=f"{progress.n_given} of {progress.n_wanted} opinions, "
                                  f"{progress.n_open_images} images open",
-                           hint=f"activesel review {batch_id}, or activesel import FILE; then activesel round resume")  # fmt: skip
+                           hint=f"activesel review {batch_id}, or activesel import FILE; "
+                                "then activesel round resume")  # fmt: skip
     found = {"n_opinions": progress.n_given, "n_wanted": progress.n_wanted}
     return Outcome(found, f"{progress.n_given} of {progress.n_wanted} opinions")
 

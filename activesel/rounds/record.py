@@ -21,7 +21,7 @@ FILE = "round.json"
 
 
 class StepState(StrEnum):
-    """open: not begun. running: begun, and ended neither well nor badly; by a killed process, where none holds the lock.
+    """open: not begun. running: begun, and ended neither well nor badly; by a process that is gone, where none runs it.
 
     waiting: for people. stopped: by a verdict, or by an error that its message names. skipped: there was nothing to do.
     """
@@ -139,8 +139,8 @@ def _read(path: Path) -> Round:
         steps = tuple(StepRecord(**{**one, "state": StepState(one["state"])}) for one in document.pop("steps"))
         return Round(**document, steps=steps)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise DataError("not the record of a round", where=str(path),
-                        hint="restore it from a copy, or delete its folder and begin the round again") from None  # fmt: skip
+        hint = "restore it from a copy, or delete its folder and begin the round again"
+        raise DataError("not the record of a round", where=str(path), hint=hint) from None
 
 
 def now() -> str:

@@ -77,9 +77,10 @@ def _freeze(workspace: Workspace, request: RoundRequest) -> dict[str, Any]:
     settings = workspace.config.rounds
     if request.budget is not None and request.budget < 1:
         raise UsageError("a budget is one image at least", where="--budget", found=str(request.budget))
-    return {"budget": request.budget or settings.budget, "source": request.source,
-            "trainer": workspace.config.training.trainer, "options": dict(workspace.config.training.options), "synthesis": settings.synthesis,
-            "synthesis_count": settings.synthesis_count, "accept_quality": "", "approved": False}  # fmt: skip
+    training = workspace.config.training
+    return {"budget": request.budget or settings.budget, "source": request.source, "trainer": training.trainer,
+            "options": dict(training.options), "synthesis": settings.synthesis, "accept_quality": "",
+            "synthesis_count": settings.synthesis_count, "approved": False}  # fmt: skip
 
 
 def _check_same(current: Round, request: RoundRequest) -> None:

@@ -41,7 +41,7 @@ class Split:
 
 
 def list_arms(*, synthesis: bool) -> list[Arm]:
-    """Return the flywheel as it is, and its twins: one that picks at random, one without variants where there are any."""
+    """Return the flywheel, and its twins: one that picks at random, and one without variants where there are any."""
     random = Arm(RANDOM, ("selection.strategy=random", "rounds.synthesis=false"))
     if not synthesis:
         return [Arm(FULL, ("rounds.synthesis=false",)), random]

@@ -43,8 +43,8 @@ class SimulateRequest:
 
 @dataclass(frozen=True)
 class Simulated:
-    """points: arm -> seed -> rounds. everything: seed -> measures of a model with all labels of the pool. n_pool: images
-    of the pool, of each seed."""
+    """points: arm -> seed -> rounds. everything: seed -> measures of a model with all labels of the pool. n_pool:
+    images of the pool, of each seed."""
 
     oracle: Oracle
     points: Mapping[str, tuple[tuple[Point, ...], ...]]

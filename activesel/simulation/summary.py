@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 
@@ -51,7 +52,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Summary:
-    """rows: in the order of the arms. everything: mean over seeds of the model with all labels. n_pool: those labels."""
+    """rows: in the order of the arms. everything: the model with all labels, mean over seeds. n_pool: those labels."""
 
     rows: tuple[Row, ...]
     everything: Mapping[str, float]
@@ -65,17 +66,17 @@ def summarise(found: Simulated) -> Summary:
     for name, seeds in found.points.items():
         last = [points[-1] for points in seeds]
         against = None if name == RANDOM else compare(_areas(seeds), _areas(found.points[RANDOM]))
-        rows.append(Row(
-            name, _mean(last, lambda one: one.n_labels), _mean(last, lambda one: one.n_defects),
-            _mean(last, lambda one: one.money), _mean(last, lambda one: one.minutes), _mean(last, lambda one: one.wrong),
-            _mean(last, lambda one: one.newest["macro_f1"]), against, find_reached(seeds, everything["macro_f1"] - WITHIN),
-        ))  # fmt: skip
+        reached = find_reached(seeds, everything["macro_f1"] - WITHIN)
+        labels, defects, money, minutes, wrong, score = (
+            _mean(last, of) for of in (_labels, _defects, _money, _minutes, _wrong, macro_f1)
+        )
+        rows.append(Row(name, labels, defects, money, minutes, wrong, score, against, reached))
     return Summary(tuple(rows), everything, float(np.mean(found.n_pool)))
 
 
 def find_reached(seeds: Sequence[Sequence[Point]], target: float) -> float | None:
     """Return the labels after the first round whose mean macro-F1 is ``target`` or more, None where none is."""
-    labels, scores = series(seeds, lambda one: one.n_labels).means, series(seeds, macro_f1).means
+    labels, scores = series(seeds, _labels).means, series(seeds, macro_f1).means
     return next((count for count, score in zip(labels, scores, strict=True) if score >= target), None)
 
 
@@ -92,6 +93,11 @@ def macro_f1(point: Point) -> float:
 
 def _areas(seeds: Sequence[Sequence[Point]]) -> list[float]:
     return [float(np.mean([macro_f1(one) for one in points])) for points in seeds]
+
+
+_labels, _defects, _money, _minutes, _wrong = (
+    attrgetter(name) for name in ("n_labels", "n_defects", "money", "minutes", "wrong")
+)
 
 
 def _mean(points: Sequence[Point], value: Callable[[Point], float]) -> float:

@@ -29,7 +29,7 @@ class Machine:
     def steps(self) -> tuple[Step, ...]:
         return Step("a", "the first", self._a), Step("b", "the second", self._b)
 
-    def _a(self, room: Room) -> Outcome:
+    def _a(self, _room: Room) -> Outcome:
         self.ran.append("a")
         return Outcome({"size": 3}, "three of them")
 
