@@ -113,6 +113,28 @@ def status(
                 ("next", found.next_step)])  # fmt: skip
 
 
+@app.command("report")
+def report(
+    number: Annotated[int | None, typer.Argument(metavar="ROUND", show_default=False, help="Else the last.")] = None,
+    workspace_dir: WorkspaceDir = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the page of a round, finished or not: what it took, what it brought, what a defect cost.
+
+    \b
+    Example:
+      activesel round report
+    """
+    from activesel.rounds.record import find_round
+    from activesel.rounds.report import write_page
+    from activesel.rounds.steps import TITLES
+
+    workspace = open_workspace(workspace_dir, settings)
+    path, kpis = write_page(workspace, find_round(workspace, number), TITLES)
+    show_json({"page": path, "kpis": kpis}) if as_json else print(path)
+
+
 def _watch(as_json: bool) -> Callable[[StepRecord], None]:
     """Say each step as it ends; on stderr where the result is JSON."""
 

@@ -15,10 +15,11 @@ from activesel.workspace import Workspace
 
 @dataclass(frozen=True)
 class Room:
-    """What a step may look at: the workspace, and the round with what earlier steps found."""
+    """What a step may look at: the workspace, and the round with what earlier steps found. titles: of all steps."""
 
     workspace: Workspace
     round: Round
+    titles: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -55,6 +56,7 @@ def advance(workspace: Workspace, current: Round, steps: Sequence[Step], watch: 
         WaitingError, RefusedError, InconclusiveError: a step waits for people, or a verdict stops it; recorded, and
             tried again by the next call. Any other error of ours is recorded, too, and tried again.
     """
+    titles = {step.name: step.title for step in steps}
     for step in steps:
         before = current.step(step.name)
         if before.state in ENDED:
@@ -64,7 +66,7 @@ def advance(workspace: Workspace, current: Round, steps: Sequence[Step], watch: 
         current = _record(workspace, current, began, watch)
         try:
             with workspace.lock(f"round run, {step.name}") if step.locks else nullcontext():
-                outcome = step.run(Room(workspace, current))
+                outcome = step.run(Room(workspace, current, titles))
         except ActiveselError as error:
             state = StepState.waiting if isinstance(error, WaitingError) else StepState.stopped
             _record(workspace, current, replace(began, state=state, message=str(error)), watch)

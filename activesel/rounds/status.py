@@ -11,7 +11,7 @@ from activesel.config import Config
 from activesel.models import Alias
 from activesel.rounds.engine import is_held
 from activesel.rounds.record import ENDED, Round, StepState, find_round, read_rounds
-from activesel.rounds.steps import STEPS
+from activesel.rounds.steps import TITLES
 from activesel.workspace import Workspace
 
 _OF_PEOPLE = ("label", "adjudicate", "promote")
@@ -51,9 +51,8 @@ def read_round_status(workspace: Workspace, number: int | None = None) -> RoundS
     """
     current, moment = find_round(workspace, number), datetime.now(UTC)
     held = is_held(workspace)
-    titles = {one.name: one.title for one in STEPS}
     steps = tuple(
-        StepStatus(one.name, titles.get(one.name, one.name),
+        StepStatus(one.name, TITLES.get(one.name, one.name),
                    "interrupted" if one.state is StepState.running and not held else one.state.value,
                    one.started, _hours(one.started, one.finished, moment), one.owner, one.message)
         for one in current.steps

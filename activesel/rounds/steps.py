@@ -7,6 +7,7 @@ from activesel.rounds.data import freeze_data, make_variants
 from activesel.rounds.engine import Step
 from activesel.rounds.model import train_challenger
 from activesel.rounds.people import check_labels, wait_for_experts, wait_for_labels
+from activesel.rounds.report import report_round
 
 STEPS: tuple[Step, ...] = (
     Step("select", "choose the images most worth labelling", choose_batch),
@@ -18,4 +19,6 @@ STEPS: tuple[Step, ...] = (
     Step("dataset", "freeze a version of the data", freeze_data),
     Step("synthesise", "fill gaps with variants, and prove them", make_variants, locks=False),
     Step("train", "train a challenger", train_challenger),
+    Step("report", "write the page", report_round),
 )
+TITLES = {step.name: step.title for step in STEPS}
