@@ -13,7 +13,7 @@ class RoundsConfig(Section):
     budget: int = Field(ge=1)
     least_labelled: float = Field(gt=0, le=1)
     inconclusive: Literal["stop", "go on"]
-    promotion: Literal["automatic", "approved"]
+    promotion: Literal["automatic", "approved", "unless rejected"]
     synthesis: bool
     synthesis_count: int = Field(ge=1)
     label_hours: float = Field(gt=0)
