@@ -10,6 +10,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
+from activesel.config.flywheel import MonitoringConfig
 from activesel.config.sections import (
     CatalogConfig,
     DatasetConfig,
@@ -49,6 +50,7 @@ class Config(Section):
     dataset: DatasetConfig
     report: ReportConfig
     review: ReviewConfig
+    monitoring: MonitoringConfig
 
 
 def default_path() -> Path:
