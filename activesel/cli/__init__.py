@@ -27,6 +27,7 @@ from activesel.cli import (
     init,
     label_errors,
     label_studio,
+    monitor,
     prelabel,
     qc,
     report,
@@ -81,6 +82,7 @@ app.command("import")(bring_in.bring_in)
 app.command("review")(review.review)
 app.add_typer(label_studio.app, name="label-studio")
 app.command("prelabel")(prelabel.prelabel)
+app.command("monitor")(monitor.monitor)
 app.command("bench")(bench.bench)
 app.command("strategies")(strategies.strategies)
 app.add_typer(adjudicate.app, name="adjudicate")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Literal
-
 from pydantic import Field
-
 from activesel.config.sections import Section
 
 
@@ -24,3 +22,22 @@ class TrainingConfig(Section):
     trainer: str = Field(min_length=1)
     options: dict[str, Any]
     device: str = Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+
+
+class MonitoringConfig(Section):
+    false_alarms: float = Field(gt=0, lt=0.5)
+    confidence: float = Field(gt=0.5, lt=1)
+    least_labels: int = Field(ge=2)
+    least_explore: float = Field(ge=0, lt=1)
+    most_by_model: float = Field(ge=0, le=1)
+    recall_drop: float = Field(ge=0, le=1)
+    surprise: float = Field(ge=1)
+    most_unseen: float = Field(gt=0, lt=1)
+    anchoring: float = Field(ge=0, le=1)
+    override_ratio: float = Field(ge=1)
+    drift: float = Field(ge=0)
+    domain_auc: float = Field(ge=0.5, le=1)
+    stale_days: float = Field(gt=0)
+    good: str | None
+    batches: int = Field(ge=1)
+    images: int = Field(ge=0, le=100_000)

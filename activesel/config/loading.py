@@ -10,25 +10,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from activesel.config.flywheel import RoundsConfig, TrainingConfig
-from activesel.config.sections import (
-    CatalogConfig,
-    DatasetConfig,
-    DuplicatesConfig,
-    EmbeddingConfig,
-    IngestConfig,
-    PrelabelConfig,
-    QualityConfig,
-    ReportConfig,
-    ReviewConfig,
-    RoutingConfig,
-    ScoresConfig,
-    Section,
-    SelectionConfig,
-    StoppingConfig,
-    SynthConfig,
-    WeakConfig,
-)
+from activesel.config.flywheel import (MonitoringConfig, RoundsConfig, TrainingConfig)
+from activesel.config.sections import (CatalogConfig, DatasetConfig, DuplicatesConfig, EmbeddingConfig, IngestConfig, PrelabelConfig, QualityConfig, ReportConfig, ReviewConfig, RoutingConfig, ScoresConfig, Section, SelectionConfig, StoppingConfig, SynthConfig, WeakConfig)
 from activesel.errors import ConfigError
 
 
@@ -52,6 +35,7 @@ class Config(Section):
     review: ReviewConfig
     rounds: RoundsConfig
     training: TrainingConfig
+    monitoring: MonitoringConfig
 
 
 def default_path() -> Path:
@@ -121,7 +105,7 @@ _FREE_FORM = {
     "rounds.trainer_options",
     "selection.options",
     "training.options",
-}  # keys below these are the strategy's or trainer's own
+, "selection.options"}  # keys below these are the strategy's or trainer's own
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any], *, where: str, prefix: str = "") -> None:
