@@ -79,7 +79,8 @@ def _show(found: Simulated, out: Path) -> None:
     ])  # fmt: skip
     print()
     show_table(("arm", "labels", "money", "macro-F1", "gain over random", "labels to all labels' - 0.02"), [
-        (one.name, f"{one.n_labels:.0f}", f"{one.money:.2f}", f"{one.macro_f1:.3f}", one.gain, one.reached)
+        (one.name, f"{one.n_labels:.0f}", f"{one.money:.2f}", f"{one.macro_f1:.3f}", one.gain,
+         "never" if one.reached is None else f"{one.reached:.0f}")
         for one in summary.rows
     ])  # fmt: skip
     print()
