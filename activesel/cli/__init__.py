@@ -35,6 +35,7 @@ from activesel.cli import (
     status,
     strategies,
     synth,
+    train,
     weak,
 )
 from activesel.cli.failures import Terminated, report_failure
@@ -85,6 +86,7 @@ app.add_typer(synth.app, name="synth")
 app.command("label-errors")(label_errors.label_errors)
 app.add_typer(weak.app, name="weak")
 app.add_typer(dataset.app, name="dataset")
+app.command("train")(train.train)
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
 

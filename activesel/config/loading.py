@@ -10,6 +10,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
+from activesel.config.flywheel import TrainingConfig
 from activesel.config.sections import (
     CatalogConfig,
     DatasetConfig,
@@ -49,6 +50,7 @@ class Config(Section):
     dataset: DatasetConfig
     report: ReportConfig
     review: ReviewConfig
+    training: TrainingConfig
 
 
 def default_path() -> Path:
@@ -114,7 +116,7 @@ def _parse_override(override: str) -> dict[str, Any]:
     return dict(value)
 
 
-_FREE_FORM = {"selection.options"}  # keys below these are the strategy's own
+_FREE_FORM = {"selection.options", "training.options"}  # keys below these are the strategy's or trainer's own
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any], *, where: str, prefix: str = "") -> None:
