@@ -21,12 +21,15 @@ from activesel.cli import (
     dataset,
     doctor,
     embed,
+    evaluate,
     export,
     gaps,
+    gate,
     ingest,
     init,
     label_errors,
     label_studio,
+    models,
     prelabel,
     qc,
     report,
@@ -87,6 +90,9 @@ app.command("label-errors")(label_errors.label_errors)
 app.add_typer(weak.app, name="weak")
 app.add_typer(dataset.app, name="dataset")
 app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("gate")(gate.gate)
+app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
 
