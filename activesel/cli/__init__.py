@@ -21,12 +21,15 @@ from activesel.cli import (
     dataset,
     doctor,
     embed,
+    evaluate,
     export,
     gaps,
+    gate,
     ingest,
     init,
     label_errors,
     label_studio,
+    models,
     monitor,
     prelabel,
     qc,
@@ -93,6 +96,9 @@ app.add_typer(dataset.app, name="dataset")
 app.add_typer(rounds.app, name="round")
 app.command("simulate")(simulate.simulate)
 app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("gate")(gate.gate)
+app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
 

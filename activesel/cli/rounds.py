@@ -90,7 +90,9 @@ def status(
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show where a round stands: each step, since when, whose it is, and what is late.
+    """Show where a round stands, and what is late.
+
+    Each step with its state, since when, and whose it is.
 
     \b
     Example:
@@ -120,7 +122,9 @@ def report(
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write the page of a round, finished or not: what it took, what it brought, what a defect cost.
+    """Write the page of a round: what it took and brought.
+
+    Finished or not. A manager's view: images, defects, minutes, money, what a defect and a point of recall cost.
 
     \b
     Example:

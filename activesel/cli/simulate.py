@@ -40,7 +40,7 @@ def simulate(
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Run whole flywheels on labelled images, with simulated people and what they cost.
+    """Run whole flywheels with simulated people and costs.
 
     Half of the images, groups whole, is the pool; the other half tests the models and is seen by no round. Beside the
     flywheel runs a twin that picks at random, and with --synthesis one that makes no variants; all of them with the

@@ -43,3 +43,17 @@ class MonitoringConfig(Section):
     good: str | None
     batches: int = Field(ge=1)
     images: int = Field(ge=0, le=100_000)
+
+
+class GateConfig(Section):
+    false_rejects: float = Field(gt=0, lt=0.5)
+    most_false_rejects: float = Field(gt=0, lt=1)
+    margin: float = Field(gt=0, lt=1)
+    class_margin: float = Field(gt=0, lt=1)
+    error: float = Field(gt=0, le=0.2)
+    must_gain: bool
+    critical: list[str] | None
+    least_defects: int = Field(ge=1)
+    least_class: int = Field(ge=1)
+    least_recall: float = Field(ge=0, le=1)
+    resamples: int = Field(ge=100, le=100_000)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from activesel.config.flywheel import MonitoringConfig, RoundsConfig, TrainingConfig
+from activesel.config.flywheel import GateConfig, MonitoringConfig, RoundsConfig, TrainingConfig
 from activesel.config.sections import (
     CatalogConfig,
     DatasetConfig,
@@ -53,6 +53,7 @@ class Config(Section):
     rounds: RoundsConfig
     training: TrainingConfig
     monitoring: MonitoringConfig
+    gate: GateConfig
 
 
 def default_path() -> Path:
