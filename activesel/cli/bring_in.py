@@ -49,12 +49,10 @@ def bring_in(
       activesel import ann.zip --format cvat --annotator ann --guideline 2
     """
     from activesel.annotations import Role
-    from activesel.pipelines.opinions import ImportRequest, import_annotations
+    from activesel.pipelines.opinions import ImportRequest, Unsaid, import_annotations
 
     workspace = open_workspace(workspace_dir, settings)
-    request = ImportRequest(
-        file, format_, annotator=annotator, role=Role(role.value), guideline=guideline, dry_run=dry_run
-    )
+    request = ImportRequest(file, format_, Unsaid(annotator, Role(role.value), guideline), dry_run=dry_run)
     with workspace.lock("import"):
         summary = import_annotations(workspace, request)
     show_json(summary) if as_json else show_import(summary)
