@@ -19,6 +19,7 @@ from activesel.labels.label_studio_results import annotation_from, prediction_of
 from activesel.labels.lookup import ImageLookup
 from activesel.labels.parcels import Glimpse
 from activesel.labels.said import Said, from_extras, to_extras
+from activesel.labels.scale_tasks import looks_like_tasks
 from activesel.labels.sheets import Item, Sheet
 
 ID_KEY, ARM_KEY, REASON = "activesel_id", "arm", "reason"
@@ -138,6 +139,8 @@ def write_label_studio(sheet: Sheet) -> dict[str, str]:
 
 
 def _looks_like(seen: Glimpse) -> bool:
+    if looks_like_tasks(seen):
+        return False
     return seen.head.startswith("[") and (seen.head[1:].lstrip()[:1] in ("", "]") or '"data"' in seen.head
                                           or '"annotations"' in seen.head)  # fmt: skip
 

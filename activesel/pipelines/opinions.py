@@ -12,9 +12,10 @@ from types import MappingProxyType
 from activesel.annotations import Annotation, Resolution, Role, Task
 from activesel.catalog import Catalog
 from activesel.catalog.annotations import Added, Settle, is_open, with_unsaid
-from activesel.errors import DataError
+from activesel.errors import DataError, UsageError
 from activesel.labels import AnnotationFormat, ImageLookup, Said, get_format, guess_format, unknown_images
 from activesel.labels.lookup import SET_ASIDE
+from activesel.pipelines.echoes import drop_echoes
 from activesel.pipelines.tool_projects import read_people
 from activesel.settling import PEOPLE, name_wholes, settle
 from activesel.workspace import Workspace
@@ -37,11 +38,14 @@ class Unsaid:
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """format_name: None to go by the content."""
+    """format_name: None to go by the content. accept_untouched: what a model drew in the tool and nobody touched is
+    the annotator's, not the model's.
+    """
 
     file: Path
     format_name: str | None = None
     unsaid: Unsaid = Unsaid()
+    accept_untouched: bool = False
     dry_run: bool = False
 
 
@@ -76,8 +80,14 @@ def import_annotations(workspace: Workspace, request: ImportRequest) -> ImportSu
         DataError: a malformed file, with its place, or an opinion about an unknown image. UsageError: no such format.
     """
     found = get_format(request.format_name) if request.format_name else guess_format(request.file)
+    if request.accept_untouched and found.reads_accepting is None:
+        raise UsageError("this format does not say what nobody touched", where=str(request.file), found=found.name,
+                         hint="leave --accept-untouched out")  # fmt: skip
+    reads = found.reads_accepting if request.accept_untouched and found.reads_accepting else found.reads
     with Catalog.open(workspace.catalog_place) as catalog:
-        said = _read(catalog, found, request.file)
+        said = _read(catalog, replace(found, reads=reads), request.file)
+        if found.reads_accepting is not None:
+            said = drop_echoes(said, catalog)
         kept = [one for one in said if one.annotation.image_id != SET_ASIDE]
         opinions = complete(catalog, kept, found.name, request.unsaid, read_people(workspace))
         summary = record(catalog, opinions, good=workspace.config.embedding.good, dry_run=request.dry_run)
