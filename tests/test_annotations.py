@@ -136,11 +136,11 @@ def test_what_is_withdrawn_is_kept_and_counts_no_more(catalog: Catalog) -> None:
     assert catalog.annotations.withdrawn() == []
 
 
-def test_a_catalog_of_version_2_is_brought_along(catalog_place: CatalogPlace) -> None:
+def test_a_catalog_of_version_3_is_brought_along(catalog_place: CatalogPlace) -> None:
     Catalog.open(catalog_place).close()
     engine = connect(catalog_place)
     with engine.begin() as connection:
-        for statement in ("DROP TABLE withdrawn", "DROP TABLE tool_answers", "UPDATE schema_version SET version = 2"):
+        for statement in ("DROP TABLE withdrawn", "DROP TABLE tool_answers", "UPDATE schema_version SET version = 3"):
             connection.execute(sa.text(statement))
     engine.dispose()
     with Catalog.open(catalog_place) as catalog:
