@@ -3,8 +3,8 @@
     python scripts/run_flywheel.py --data ../shared/data --work build/flywheel --seeds 3
 
 Each set: six rounds of 40 labels after 20 random ones, by two annotators and an expert who err, against a twin that
-picks at random and a model with every label of the pool; groups of near-duplicates on one side. Killed and run again, it
-goes on; --only NAME runs one set, and the page is written from all that are finished.
+picks at random and a model with every label of the pool; groups of near-duplicates on one side. Killed and run again,
+it goes on; --only NAME runs one set, and the page is written from all that are finished.
 """
 
 from __future__ import annotations
@@ -107,9 +107,9 @@ def _half(half: float) -> str:
 def write_page(work: Path, command: str) -> None:
     done = [name for name in SETS if (work / name / "simulation.json").exists()]
     lines = ["# The flywheel, measured", "",
-             f"Written by `{command}`. Half of each set is the pool, the other half, whole groups apart, only scores "
-             "the round's newest model. Labels count whole: what the product puts aside to validate and to test is among "
-             "them. ± is a 95 % interval over seeds; differences are paired.", ""]  # fmt: skip
+             f"Written by `{command}`. Half of each set is the pool; the other half, whole groups apart, only scores "
+             "the round's newest model. Labels count whole: what the product puts aside to validate and to test is "
+             "among them. ± is a 95 % interval over seeds; differences are paired.", ""]  # fmt: skip
     for name in done:
         lines += describe(name, json.loads((work / name / "simulation.json").read_text(encoding="utf8")))
     PAGE.write_text("\n".join(lines).rstrip() + "\n", encoding="utf8")
