@@ -50,11 +50,14 @@ class Decision:
     n_more: int | None = None
 
 
-def decide(agreement: Agreement | None, gold: Sequence[GoldScore], thresholds: Thresholds) -> Decision:
+def decide(
+    agreement: Agreement | None, gold: Sequence[GoldScore], thresholds: Thresholds, *, next_bound: float = 0.05
+) -> Decision:
     """Return the verdict on labels whose pairs agree so (None = no pair), by annotators who score so on gold.
 
     For a pass the lower bound of kappa must reach ``low``, for a fail its upper bound must stay below ``kappa``. An
-    annotator who surely misses known answers fails the batch, whatever the kappa.
+    annotator who surely misses known answers fails the batch, whatever the kappa. next_bound: chance that the bounds of
+    the next look, at more labels, may be wrong.
     """
     failures = [
         f"{one.annotator} gave {one.n_right} of {one.n} known answers: {one.high:.3f} at best, not {thresholds.gold:g}"
@@ -69,7 +72,7 @@ def decide(agreement: Agreement | None, gold: Sequence[GoldScore], thresholds: T
     doubts = _find_doubts(agreement, thresholds)
     if not doubts:
         return Decision(Verdict.passed, (f"{_say_kappa(agreement)}: at least {thresholds.low:g}",))
-    n_more = label_more(agreement, thresholds)
+    n_more = label_more(agreement, thresholds, next_bound)
     told = "it lies too near the threshold for labels to tell: settle the disagreements and mend the guideline"
     told = told if n_more is None else f"label {n_more} more images twice"
     return Decision(Verdict.inconclusive, (*doubts, told), n_more)
@@ -91,17 +94,18 @@ def _find_doubts(agreement: Agreement, thresholds: Thresholds) -> list[str]:
     return doubts
 
 
-def label_more(agreement: Agreement, thresholds: Thresholds) -> int | None:
+def label_more(agreement: Agreement, thresholds: Thresholds, bound: float = 0.05) -> int | None:
     """Return how many more images should be labelled twice, so that a decision falls in 80 of 100 such cases.
 
-    As if the truth were what the pairs show, with half a disagreement more. None beyond a million.
+    As if the truth were what the pairs show, with half a disagreement more. bound: chance that the bounds may be wrong
+    then. None beyond a million.
     """
     n = agreement.n
     prevalence = (agreement.n_positive + 0.5) / (n + 1)
     chance = 2 * prevalence * (1 - prevalence)
     kappa = (1.0 if agreement.kappa is None else agreement.kappa) - 0.5 / (n * chance)  # half a disagreement more
     goal = thresholds.low if kappa >= thresholds.kappa else thresholds.kappa
-    needed = pairs_to_decide(max(kappa, 0.0), prevalence, goal)
+    needed = pairs_to_decide(max(kappa, 0.0), prevalence, goal, confidence=1 - bound)
     short = thresholds.defects - agreement.n_positive
     if short > 0:
         needed = max(needed, n + round(short / prevalence)) if needed < MOST_PAIRS else needed

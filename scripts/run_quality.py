@@ -23,6 +23,7 @@ import numpy as np
 from activesel.agreement import Agreement, cohen_kappa, measure_agreement
 from activesel.config import load_config
 from activesel.consensus import Opinions, count_votes, reach_consensus, vote_majority
+from activesel.looks import share_of
 from activesel.overlap import count_overlap
 from activesel.qualitygate import Thresholds, Verdict, decide
 
@@ -35,6 +36,8 @@ CROWDS = {
     "mixed": ((0.97, 0.99), (0.95, 0.98), (0.9, 0.97), (0.85, 0.95), (0.8, 0.97), (0.7, 0.9)),
 }
 BORDER = 0.895  # a kappa that should not pass, and is hardest to tell from one that should
+NEAR, ABOVE = (0.8999,), (0.93, 0.96)  # a hair below the bar, and above it
+MOST_LOOKS = 5
 EXPERT_COST, EXPERT_RIGHT = 4.0, 0.995  # of one opinion of the crowd
 MODELS = {"none": 0.0, "AUC 0.90": 1.81, "AUC 0.97": 2.66}  # distance of its two normal scores
 LEVELS = (0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.993, 0.996, 0.998, 0.999, 0.9995, 0.9998)
@@ -68,13 +71,13 @@ def expect_table(skills: Sequence[tuple[float, float]], prevalence: float) -> np
     return np.mean(tables, axis=0)
 
 
-def border_crowd(prevalence: float) -> tuple[tuple[float, float], ...]:
-    """Two alike annotators of kappa BORDER, who miss as many defects as they reject good parts."""
+def border_crowd(prevalence: float, kappa: float = BORDER) -> tuple[tuple[float, float], ...]:
+    """Two alike annotators of such a kappa, who miss as many defects as they reject good parts."""
     low, high = 0.5, 1.0
     for _ in range(60):
         middle = (low + high) / 2
         skill = (middle, 1 - (1 - middle) * prevalence / (1 - prevalence))
-        low, high = (middle, high) if cohen_kappa(expect_table([skill] * 2, prevalence)) < BORDER else (low, middle)
+        low, high = (middle, high) if cohen_kappa(expect_table([skill] * 2, prevalence)) < kappa else (low, middle)
     return (skill, skill)
 
 
@@ -82,12 +85,13 @@ class Judge:
     """Measures a table once: small ones come again and again."""
 
     def __init__(self) -> None:
-        self.known: dict[tuple[int, ...], Agreement] = {}
+        self.known: dict[tuple[float, ...], Agreement] = {}
 
-    def __call__(self, table: np.ndarray) -> Agreement:
-        key = tuple(table.ravel().tolist())
+    def __call__(self, table: np.ndarray, bound: float = share_of(1)) -> Agreement:
+        cells = table.ravel().tolist()
+        key = (bound, *cells)
         if key not in self.known:
-            self.known[key] = measure_agreement(table, np.random.default_rng(key), negative=0)
+            self.known[key] = measure_agreement(table, np.random.default_rng(cells), negative=0, bound=bound)
         return self.known[key]
 
 
@@ -110,27 +114,39 @@ def share(verdicts: Sequence[Verdict], wanted: Verdict) -> float:
     return float(np.mean([one is wanted for one in verdicts]))
 
 
-def simulate_looks(repeats: int, most_looks: int = 5) -> list[tuple[float, float, float, float]]:
-    """At the border: ask for as many more as the gate says, again and again. (prevalence, passed, failed, looks)."""
-    judge, usual, found = Judge(), thresholds(), []
-    for prevalence in PREVALENCES[1:]:
-        shares = expect_table(border_crowd(prevalence), prevalence)
-        rng, ends, looks = np.random.default_rng(int(prevalence * 1000)), [], []
-        n = count_overlap(2000, 0.1, 0.1, prevalence)
-        for _ in range(repeats):
-            table = rng.multinomial(n, shares.ravel())
-            look, decision = 0, None
-            while look < most_looks:
-                look += 1
-                decision = decide(judge(table.reshape(2, 2)), [], usual)
-                if decision.verdict is not Verdict.inconclusive or decision.n_more is None:
-                    break
-                table = table + rng.multinomial(min(decision.n_more, 5 * n), shares.ravel())
-            assert decision is not None
-            ends.append(decision.verdict)
-            looks.append(look)
-        found.append((prevalence, share(ends, Verdict.passed), share(ends, Verdict.failed), float(np.mean(looks))))
-    return found
+class Looks(NamedTuple):
+    kappa: float
+    prevalence: float
+    counted: bool
+    passed: float
+    failed: float
+    n_looks: float
+    growth: float
+
+
+def simulate_looks(repeats: int) -> Iterator[Looks]:
+    """Ask for as many more as the gate says, again and again: looks counted, and each judged as if it were alone."""
+    settings = [(BORDER, prevalence) for prevalence in PREVALENCES[1:]] + [(kappa, 0.1) for kappa in (*NEAR, *ABOVE)]
+    for (kappa, prevalence), counted in itertools.product(settings, (False, True)):
+        shares, n = expect_table(border_crowd(prevalence, kappa), prevalence), count_overlap(2000, 0.1, 0.1, prevalence)
+        rng = np.random.default_rng(int(prevalence * 1000))
+        ends = [look_again(shares.ravel(), n, counted, rng) for _ in range(repeats)]
+        verdicts = [one for one, _, _ in ends]
+        yield Looks(kappa, prevalence, counted, share(verdicts, Verdict.passed), share(verdicts, Verdict.failed),
+                    *np.mean([rest for _, *rest in ends], axis=0))  # fmt: skip
+
+
+def look_again(shares: np.ndarray, n: int, counted: bool, rng: np.random.Generator) -> tuple[Verdict, int, float]:
+    """Verdict, looks, and pairs at the end per pair at first, of one batch."""
+    table, usual = rng.multinomial(n, shares), thresholds()
+    for number in range(1, MOST_LOOKS + 1):
+        bound, after = (share_of(number), share_of(number + 1)) if counted else (0.05, 0.05)
+        agreement = Judge()(table.reshape(2, 2), bound)
+        decision = decide(agreement, [], usual, next_bound=after)
+        if decision.verdict is not Verdict.inconclusive or decision.n_more is None or number == MOST_LOOKS:
+            break
+        table = table + rng.multinomial(min(decision.n_more, 5 * n), shares)
+    return decision.verdict, number, float(table.sum() / n)
 
 
 def simulate_classes(repeats: int) -> list[tuple[int, float, float]]:
@@ -257,6 +273,18 @@ def summarise_gate(cells: Sequence[Cell]) -> str:
     ])  # fmt: skip
 
 
+def worst_of(looks: Sequence[Looks], counted: bool) -> str:
+    return f"{max(one.passed for one in looks if one.counted is counted and one.kappa < 0.9):.1%}"
+
+
+def report_looks(looks: Sequence[Looks]) -> str:
+    rows = [(f"{a.kappa:g}", f"{a.prevalence:g}", f"**{b.passed:.3f}**", f"{a.passed:.3f}", f"{b.failed:.3f}",
+             f"{a.failed:.3f}", f"{b.n_looks:.1f}", f"{a.n_looks:.1f}", f"{b.growth:.0f}", f"{a.growth:.0f}")
+            for a, b in zip(looks[::2], looks[1::2], strict=True)]  # fmt: skip
+    return table(("true kappa", "defects", "passed", "if not counted", "failed", "if not counted", "looks",
+                  "if not counted", "pairs, of the first", "if not counted"), rows)  # fmt: skip
+
+
 def cell_of_least(cells: Sequence[Cell]) -> str:
     least = min(cells, key=lambda c: c.covered)
     return f"{least.defects:.0f} of {least.n} pairs have a defect"
@@ -282,15 +310,14 @@ def summarise_cost(costs: Sequence[Cost]) -> str:
 def render(args: argparse.Namespace) -> str:
     started = time.perf_counter()
     cells = list(simulate_gate(args.repeats))
-    looks, classes = simulate_looks(args.repeats), simulate_classes(args.repeats)
+    looks, classes = list(simulate_looks(args.repeats)), simulate_classes(args.repeats)
     costs = list(simulate_cost(args.images, args.seeds))
     command = "python scripts/run_quality.py " + shlex.join(sys.argv[1:])
     pages = {
         "command": command, "seconds": f"{time.perf_counter() - started:.0f}", "gate": summarise_gate(cells),
         "gate_table": report_gate(cells), "repeats": args.repeats, "cost": summarise_cost(costs),
         "cost_table": report_cost(costs), "n": args.images, "seeds": args.seeds, "border": BORDER,
-        "looks": table(("defects", "passed in the end", "failed", "looks"),
-                       [(f"{p:g}", f"{a:.3f}", f"{b:.3f}", f"{k:.1f}") for p, a, b, k in looks]),
+        "looks": report_looks(looks), "worst_looks": worst_of(looks, True), "worst_alone": worst_of(looks, False),
         "classes": table(("pairs", "interval of all four classes holds", "of the rarest against the rest"),
                          [(n, f"{a:.3f}", f"{b:.3f}") for n, a, b in classes]),
         "crowds": ";\n".join(f"{name}: " + ", ".join(f"{a:g}/{b:g}" for a, b in skills)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from activesel.cli.options import AsJson, Batch, Settings, WorkspaceDir, open_workspace
-from activesel.cli.show import show_json, show_pairs, show_table
+from activesel.cli.show import show_json, show_pairs, show_table, tell
 
 if TYPE_CHECKING:
     from activesel.agreement import Agreement
+    from activesel.looks import Look
     from activesel.pipelines.qc import Quality
 
 
@@ -26,7 +27,8 @@ def qc(
 
     Measures how far people agree on the images that two of them labelled without knowing of each other, and how often
     they gave known answers; records what counts for each image. Ends with 0 if the labels pass, with 4 if they fail and
-    with 5 if more labels are needed to tell, and then says how many.
+    with 5 if more labels are needed to tell, and then says how many. Each look at more labels is counted and must be
+    surer than the one before, so that looking again and again passes nothing by chance; a dry run counts nothing.
 
     \b
     Examples:
@@ -35,6 +37,7 @@ def qc(
     """
     from activesel.errors import InconclusiveError, RefusedError
     from activesel.pipelines.export import find_batch
+    from activesel.pipelines.looks import keep_look
     from activesel.pipelines.qc import check_quality, record_consensus
     from activesel.pipelines.qc_files import as_json as to_json
     from activesel.pipelines.qc_files import write_quality
@@ -47,9 +50,12 @@ def qc(
     else:
         with workspace.lock("qc"):
             quality = check_quality(workspace, batch_id, by=by)
+            keep_look(workspace, batch_id, quality.look)
             document = to_json(quality) | {"changed": record_consensus(workspace, quality)}
             document["report"] = write_quality(workspace, quality, document)
     show_json(document) if as_json else _show(quality, document)
+    if dry_run and quality.look is not None:
+        tell("dry run: nothing was written, and the look was not counted: only a counted one's verdict keeps its word")
     verdict, reasons = quality.decision.verdict.value, "; ".join(quality.decision.reasons)
     if verdict == "fail":
         raise RefusedError("the labels do not pass", where=f"batch {batch_id}", found=reasons,
@@ -64,6 +70,7 @@ def _show(quality: Quality, document: dict[str, object]) -> None:
         ("verdict", f"{decision.verdict.value.upper()}: {'; '.join(decision.reasons)}"),
         ("batch", f"{opinions.batch_id}: {len(opinions.people)} of {len(opinions.picks)} images labelled by "
                   f"{len(opinions.annotators)} people, {len(opinions.blind)} by two or more to be compared"),
+        ("look", _say_look(quality.look)),
         ("skipped", f"{quality.n_skipped} opinions" if quality.n_skipped else None),
         ("several", _say_several(quality)),
         ("shapes", _say_shapes(quality)),
@@ -82,6 +89,12 @@ def _show(quality: Quality, document: dict[str, object]) -> None:
                     for one in quality.gold])  # fmt: skip
     print()
     show_pairs([("changed", document.get("changed")), ("report", document.get("report"))])
+
+
+def _say_look(look: Look | None) -> str | None:
+    if look is None:
+        return None
+    return f"number {look.number} at these labels; its bounds are sure to {1 - look.bound:.1%}"
 
 
 def _say_several(quality: Quality) -> str | None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from activesel.agreement import Agreement
 from activesel.annotations import LabelState, Resolution
 from activesel.catalog import Catalog
+from activesel.looks import Look, take_look
 from activesel.matching import ShapeAgreement
 from activesel.pipelines.batch_opinions import BatchOpinions, pair_up, read_opinions, verdict_of
 from activesel.pipelines.breakdown import (
@@ -25,10 +26,12 @@ from activesel.pipelines.breakdown import (
     tabulate,
 )
 from activesel.pipelines.consensus import Agreed, agree
+from activesel.pipelines.looks import read_looks
 from activesel.proof import wilson
 from activesel.qualitygate import Decision, GoldScore, Thresholds, decide
 from activesel.workspace import Workspace
 
+NO_LOOK = Look(0, "", (), 0)  # where nothing can be compared yet
 EXPERT_STATES = (LabelState.adjudicated, LabelState.rejected)  # never overwritten
 
 
@@ -36,7 +39,8 @@ EXPERT_STATES = (LabelState.adjudicated, LabelState.rejected)  # never overwritt
 class Quality:
     """What was found. table: (c, c) counts behind the overall agreement, None without a pair. alpha: Krippendorff's,
     fleiss: Fleiss' kappa; of all opinions on the overlap, None where undefined. shapes: of the same pairs, None where
-    nobody drew any. n_skipped: opinions that were skips.
+    nobody drew any. n_skipped: opinions that were skips. look: the one at the table, by whose number the bounds are as
+    sure as they are; to be kept (activesel.pipelines.looks) before the decision is told.
     """
 
     opinions: BatchOpinions
@@ -51,6 +55,7 @@ class Quality:
     consensus: Agreed
     shapes: ShapeAgreement | None
     n_skipped: int
+    look: Look | None
     notes: tuple[str, ...]
 
     def rows_of(self, kind: str) -> list[Row]:
@@ -71,15 +76,28 @@ def check_quality(workspace: Workspace, batch_id: str, *, by: str = "station") -
     classes = _order_classes(opinions, consensus.classes)
     measure = make_measure(seed, batch_id, classes)
     table = tabulate(said, pairs, classes)
-    overall = measure("overall", table)
+    look = look_at(workspace, opinions, table, classes) if pairs else None
+    overall = measure("overall", table, bound=look.bound if look else None)
     rows = [*split_by_class(table, classes, measure), *split_by_annotator(said, opinions, seed, measure, classes),
             *split_by_column(said, pairs, opinions, by, measure, classes)]  # fmt: skip
     gold = score_gold(opinions)
     alpha, fleiss = measure_many(said, classes)
     shapes, shape_rows = compare_shapes(opinions, pairs, workspace.config.quality.iou, measure)
     return Quality(opinions, classes, table if overall else None, overall, (*rows, *shape_rows), alpha, fleiss, gold,
-                   decide(overall, gold, read_thresholds(workspace)), consensus, shapes, _count_skipped(opinions),
-                   _notes(opinions))  # fmt: skip
+                   decide(overall, gold, read_thresholds(workspace), next_bound=(look or NO_LOOK).next_bound),
+                   consensus, shapes, _count_skipped(opinions), look, _notes(opinions))  # fmt: skip
+
+
+def look_at(
+    workspace: Workspace, opinions: BatchOpinions, table: npt.NDArray[np.int64], classes: Sequence[str]
+) -> Look:
+    """Return which look at the batch's overlap this is.
+
+    Raises:
+        DataError: the record of earlier looks is damaged.
+    """
+    versions = {one.guideline for i in opinions.blind for one in opinions.people[i].values()}
+    return take_look(read_looks(workspace, opinions.batch_id), table, classes, sorted(versions))
 
 
 def read_thresholds(workspace: Workspace) -> Thresholds:

@@ -49,6 +49,7 @@ def as_json(quality: Quality) -> dict[str, Any]:
         "verdict": quality.decision.verdict.value,
         "reasons": list(quality.decision.reasons),
         "label_more": quality.decision.n_more,
+        "look": None if quality.look is None else {**asdict(quality.look), "bound": quality.look.bound},
         "good": opinions.good,
         "classes": list(quality.classes),
         "table": None if quality.table is None else quality.table.tolist(),
@@ -99,6 +100,7 @@ def _tiles(quality: Quality, n_queue: int) -> tuple[Tile, ...]:
     opinions, found, shapes = quality.opinions, quality.overall, quality.shapes
     kappa = "–" if found is None or found.kappa is None else f"{found.kappa:.3f}"
     bounds = "" if found is None else f"surely at least {found.at_least:.3f}, at most {found.at_most:.3f}"
+    bounds += f"; look {quality.look.number}, at {1 - quality.look.bound:.1%}" if quality.look is not None else ""
     labelled = f"of {len(opinions.picks)} images, by {len(opinions.annotators)} people"
     tiles = [
         Tile("Labelled", str(len(opinions.people)), labelled),

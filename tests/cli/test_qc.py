@@ -36,7 +36,10 @@ def test_json_is_one_document_whatever_the_verdict(cli: Cli, workspace: Path) ->
     assert document["agreement"]["kappa"] == 1.0
     assert document["label_more"] > 0
     assert document["changed"] == 5
-    assert cli("qc", "-w", workspace, "--json").json["changed"] == 0
+    again = cli("qc", "-w", workspace, "--json").json
+    assert again["changed"] == 0
+    assert again["look"] == document["look"]
+    assert (again["look"]["number"], again["look"]["bound"]) == (1, 0.025)
 
 
 def test_strangers_are_4(cli: Cli, workspace: Path) -> None:
@@ -54,6 +57,7 @@ def test_dry_run_writes_nothing(cli: Cli, workspace: Path) -> None:
     label(workspace, ann="")
     assert cli("qc", "-w", workspace, "--dry-run").code == 5
     assert not (workspace / ".activesel" / "quality").exists()
+    assert not list((workspace / ".activesel").rglob("looks.json"))
     with Catalog.open(workspace / ".activesel" / "catalog.sqlite") as catalog:
         assert catalog.annotations.resolutions() == {}
 

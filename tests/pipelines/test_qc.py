@@ -9,6 +9,8 @@ import pytest
 
 from activesel.annotations import Box, LabelState, Resolution, Role, Task
 from activesel.catalog import Catalog
+from activesel.errors import DataError
+from activesel.pipelines.looks import keep_look, looks_path, read_looks
 from activesel.pipelines.qc import check_quality, record_consensus
 from activesel.pipelines.qc_files import as_json, write_quality
 from activesel.qualitygate import Verdict
@@ -176,3 +178,53 @@ def test_page_and_json(job: Job) -> None:
     assert "nonsense" in text
     assert "data:image/jpeg" in text
     assert json.loads(page.with_suffix(".json").read_text())["verdict"] == quality.decision.verdict.value
+
+
+def look(job: Job) -> tuple[int, float]:
+    """Check as `activesel qc` does; return the look's number and the lower bound."""
+    quality = check_quality(job.workspace, BATCH)
+    keep_look(job.workspace, BATCH, quality.look)
+    assert quality.look is not None
+    assert quality.overall is not None
+    return quality.look.number, quality.overall.at_least
+
+
+def test_every_look_at_more_labels_is_counted_and_surer(job: Job) -> None:
+    truth = truth_of(job)
+    ids = list(truth)
+    say(job.workspace, "ann", truth)
+    say(job.workspace, "bob", {i: truth[i] for i in ids[:20]})
+    first = look(job)
+    assert look(job) == first, "the same labels, the same answer"
+    say(job.workspace, "bob", {i: truth[i] for i in ids[20:]})
+    number, at_least = look(job)
+    looks_path(job.workspace, BATCH).unlink()
+    alone, at_least_alone = look(job)
+    assert (first[0], number, alone) == (1, 2, 1)
+    assert at_least < at_least_alone, "the second look asks more of the same labels"
+
+
+def test_a_killed_look_is_counted_once(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ann", "bob"):
+        say(job.workspace, name, truth_of(job))
+    quality = check_quality(job.workspace, BATCH)
+    with monkeypatch.context() as patched:
+        patched.setattr("os.replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            keep_look(job.workspace, BATCH, quality.look)
+    assert read_looks(job.workspace, BATCH) == []
+    left = looks_path(job.workspace, BATCH).parent / ".looks.json.abc"
+    left.write_text("half")
+    assert keep_look(job.workspace, BATCH, quality.look)
+    assert not keep_look(job.workspace, BATCH, check_quality(job.workspace, BATCH).look)
+    assert [one.number for one in read_looks(job.workspace, BATCH)] == [1]
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"schema_version": 1, "looks": [{"number": 0}]}', "[" * 100_000])
+def test_a_damaged_record_of_looks_is_told(job: Job, content: str) -> None:
+    for name in ("ann", "bob"):
+        say(job.workspace, name, truth_of(job))
+    looks_path(job.workspace, BATCH).write_text(content)
+    with pytest.raises(DataError, match="record of looks"):
+        check_quality(job.workspace, BATCH)
