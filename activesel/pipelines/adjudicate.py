@@ -16,9 +16,9 @@ from activesel.matching import match_shapes
 from activesel.pipelines.batch_opinions import BatchOpinions, read_opinions, verdict_of
 from activesel.pipelines.consensus import Agreed, agree
 from activesel.pipelines.doubts import read_doubts
+from activesel.settling import ADJUDICATION, is_verdict
 from activesel.workspace import Workspace
 
-SOURCE = "adjudication"
 DECIDED = (LabelState.adjudicated, LabelState.rejected)
 
 
@@ -50,17 +50,16 @@ def decide(
     if name is not None and not name.strip():
         raise UsageError("the class is empty", expected="a class, or none to reject the image")
     skipped = (reason or "rejected") if name is None else ""
-    said = Annotation(image_id, expert, Role.expert, name, tuple(shapes), skipped, source=SOURCE, note=reason)
+    said = Annotation(image_id, expert, Role.expert, name, tuple(shapes), skipped, source=ADJUDICATION, note=reason)
     state = LabelState.rejected if name is None else LabelState.adjudicated
     with Catalog.open(workspace.catalog_place) as catalog:
         if image_id not in catalog.sizes_of([image_id]):
             raise DataError("no such image", where=str(workspace.root), found=image_id)
-        before = [one for one in catalog.annotations.read([image_id])
-                  if (one.role, one.annotator, one.source) == (Role.expert, expert, SOURCE)]  # fmt: skip
+        before = [one for one in catalog.annotations.read([image_id]) if is_verdict(one)]
         if not before or _content(before[-1]) != _content(said):
             now = datetime.now(UTC).isoformat(timespec="microseconds")
             catalog.annotations.add([Annotation(image_id, expert, Role.expert, name, said.shapes, skipped, created=now,
-                                                source=SOURCE, note=reason)])  # fmt: skip
+                                                source=ADJUDICATION, note=reason)])  # fmt: skip
         catalog.annotations.resolve([Resolution(image_id, name, state, None, expert)])
 
 
@@ -133,4 +132,4 @@ def _differ(said: Sequence[Annotation], least_iou: float) -> bool:
 
 
 def _content(one: Annotation) -> tuple[object, ...]:
-    return one.name, one.shapes, one.skipped, one.note
+    return one.annotator, one.source, one.name, one.shapes, one.skipped, one.note
