@@ -108,6 +108,7 @@ class QualityConfig(_Section):
     least_positive: float = Field(ge=0, le=1)
     least_defects: int = Field(ge=0)
     least_gold: float = Field(ge=0, le=1)
+    pool_rounds: int = Field(ge=0, le=50)
     iou: float = Field(gt=0, le=1)
     posterior: float = Field(ge=0, le=1)
     model: float = Field(gt=0, le=1)

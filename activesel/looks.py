@@ -44,7 +44,8 @@ def share_of(number: int) -> float:
     """Return the chance that a one-sided bound of look ``number`` may be wrong: 0.025 / number^1.5.
 
     Looks that had nothing in common would err together in 6.5 of 100 cases at most. Those at growing labels have much:
-    five err in at most 4.1, however much is labelled between them, twenty in 5.0 (Brownian motion; tests/test_looks.py).
+    five err in at most 4.1, however much is labelled between them, and twenty in 5.0 (Brownian
+    motion: tests/test_looks.py).
 
     >>> [round(share_of(number), 4) for number in (1, 2, 3, 4, 5)]
     [0.025, 0.0088, 0.0048, 0.0031, 0.0022]

@@ -126,19 +126,22 @@ class Looks(NamedTuple):
 
 def simulate_looks(repeats: int) -> Iterator[Looks]:
     """Ask for as many more as the gate says, again and again: looks counted, and each judged as if it were alone."""
+    usual = thresholds()
     settings = [(BORDER, prevalence) for prevalence in PREVALENCES[1:]] + [(kappa, 0.1) for kappa in (*NEAR, *ABOVE)]
     for (kappa, prevalence), counted in itertools.product(settings, (False, True)):
         shares, n = expect_table(border_crowd(prevalence, kappa), prevalence), count_overlap(2000, 0.1, 0.1, prevalence)
         rng = np.random.default_rng(int(prevalence * 1000))
-        ends = [look_again(shares.ravel(), n, counted, rng) for _ in range(repeats)]
+        ends = [look_again(shares.ravel(), n, counted, rng, usual) for _ in range(repeats)]
         verdicts = [one for one, _, _ in ends]
         yield Looks(kappa, prevalence, counted, share(verdicts, Verdict.passed), share(verdicts, Verdict.failed),
                     *np.mean([rest for _, *rest in ends], axis=0))  # fmt: skip
 
 
-def look_again(shares: np.ndarray, n: int, counted: bool, rng: np.random.Generator) -> tuple[Verdict, int, float]:
+def look_again(
+    shares: np.ndarray, n: int, counted: bool, rng: np.random.Generator, usual: Thresholds
+) -> tuple[Verdict, int, float]:
     """Verdict, looks, and pairs at the end per pair at first, of one batch."""
-    table, usual = rng.multinomial(n, shares), thresholds()
+    table = rng.multinomial(n, shares)
     for number in range(1, MOST_LOOKS + 1):
         bound, after = (share_of(number), share_of(number + 1)) if counted else (0.05, 0.05)
         agreement = Judge()(table.reshape(2, 2), bound)

@@ -73,6 +73,7 @@ def _show(quality: Quality, document: dict[str, object]) -> None:
         ("look", _say_look(quality.look)),
         ("skipped", f"{quality.n_skipped} opinions" if quality.n_skipped else None),
         ("several", _say_several(quality)),
+        ("experts", _say_experts(quality.experts)),
         ("shapes", _say_shapes(quality)),
         *(("note", note) for note in quality.notes),
     ])  # fmt: skip
@@ -102,6 +103,13 @@ def _say_several(quality: Quality) -> str | None:
         return None
     fleiss = "" if quality.fleiss is None else f", Fleiss' kappa {quality.fleiss:.3f}"
     return f"Krippendorff's alpha {quality.alpha:.3f}{fleiss}"
+
+
+def _say_experts(found: Agreement | None) -> str:
+    if found is None:
+        return "no image has two experts' verdicts from before they saw the answers"
+    kappa = "undefined" if found.kappa is None else f"{found.kappa:.3f}"
+    return f"kappa {kappa} ({found.low:.3f} to {found.high:.3f}) of two who had seen no answer, {found.n} images"
 
 
 def _say_shapes(quality: Quality) -> str | None:

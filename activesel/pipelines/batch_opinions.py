@@ -14,7 +14,7 @@ from activesel.annotations import Annotation, Resolution, Role, Task
 from activesel.catalog import Catalog, LabelColumns
 from activesel.ids import find_ids, pack_ids, unique_ids
 from activesel.pipelines.batch import PickRecord, read_batch
-from activesel.settling import name_wholes
+from activesel.settling import is_verdict, name_wholes
 from activesel.workspace import Workspace
 
 GOOD = "good"  # what no shape and no class means where nothing says how that class is called
@@ -26,8 +26,9 @@ Said = dict[str, dict[str, Annotation]]  # image id -> annotator -> the last tha
 class BatchOpinions:
     """A batch's picks, what was wanted of people, and the last opinion of each about each image.
 
-    people, experts: of the batch's images; known: gold answers. gold_said: what people said about gold images, of this
-    batch or earlier ones. assigned: whether an overlap was drawn beforehand. resolved: what counts at present.
+    people: of the batch's images; experts: so, what they thought before they saw anybody's answer. known: gold answers.
+    gold_said: what people said about gold images, of this batch or earlier ones. assigned: whether an overlap was drawn
+    beforehand. resolved: what counts at present.
     """
 
     batch_id: str
@@ -48,6 +49,11 @@ class BatchOpinions:
     @property
     def annotators(self) -> tuple[str, ...]:
         return tuple(sorted({name for said in self.people.values() for name in said}))
+
+    @property
+    def guidelines(self) -> frozenset[str]:
+        """Versions of the guideline that the compared opinions follow; "" where one does not say."""
+        return frozenset(one.guideline for i in self.blind for one in self.people[i].values())
 
     @property
     def blind(self) -> list[str]:
@@ -85,6 +91,11 @@ def verdict_of(annotation: Annotation, good: str) -> str:
     return good if annotation.name is None else annotation.name
 
 
+def verdicts_of(said: Mapping[str, Annotation], good: str) -> dict[str, str]:
+    """Return what each annotator of one image called it; a skip is no verdict."""
+    return {name: verdict_of(one, good) for name, one in said.items() if not one.skipped}
+
+
 def draw_number(seed: int, *words: str) -> int:
     """Return 64 bits that chance decides, the same every time for the same words, whatever else there is."""
     text = "\x1f".join([str(seed), *words]).encode("utf8", "surrogatepass")
@@ -120,7 +131,7 @@ def _sort_out(opinions: Sequence[Annotation], known: Mapping[str, str], batch: s
     experts: Said = {}
     gold_said: Said = {}
     for one in sorted(opinions, key=lambda one: one.created):  # the last counts; those without a time as recorded
-        if one.role is Role.expert and one.image_id in batch:
+        if one.role is Role.expert and one.image_id in batch and not is_verdict(one):
             experts.setdefault(one.image_id, {})[one.annotator] = one
         elif one.role is Role.annotator:
             place = gold_said if one.image_id in known else people

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from activesel.annotations import Box, LabelState, Resolution, Role, Task
+from activesel.annotations import Annotation, Box, LabelState, Resolution, Role, Task
 from activesel.catalog import Catalog
 from activesel.errors import DataError
 from activesel.pipelines.looks import keep_look, looks_path, read_looks
@@ -228,3 +228,88 @@ def test_a_damaged_record_of_looks_is_told(job: Job, content: str) -> None:
     looks_path(job.workspace, BATCH).write_text(content)
     with pytest.raises(DataError, match="record of looks"):
         check_quality(job.workspace, BATCH)
+
+
+def test_experts_are_compared_by_what_they_thought_blind(job: Job) -> None:
+    truth = truth_of(job)
+    ids = list(truth)
+    say(job.workspace, "ann", truth)
+    say(job.workspace, "bob", truth)
+    assert check_quality(job.workspace, BATCH).experts is None
+    with Catalog.open(job.workspace.catalog_place) as catalog:
+        catalog.annotations.add([
+            Annotation(i, who, Role.expert, name, source="review", external_id=f"{phase}:{who}:{i}:1")
+            for who in ("eve", "lee") for i in ids[:8]
+            for phase, name in (("blind", "odd" if who == "lee" and i == ids[0] else truth[i]), ("final", "pit"))
+        ])  # fmt: skip
+    quality = check_quality(job.workspace, BATCH)
+    assert quality.experts is not None
+    assert (quality.experts.n, quality.experts.observed) == (8, 7 / 8)
+    assert quality.overall is not None
+    assert (quality.overall.n, quality.overall.observed) == (len(ids), 1.0), "no expert is one of the crowd"
+    assert as_json(quality)["experts"]["n"] == 8
+
+
+@pytest.fixture
+def rounds(job: Job) -> Job:
+    """A second batch; both drawn as overlaps whole."""
+    job.label_ids(picks_of(job)[:8])
+    second = job.select(14)
+    with Catalog.open(job.workspace.catalog_place) as catalog:
+        for batch in catalog.batches():
+            tasks = [Task(batch.batch_id, i, n_wanted=2, overlap=True) for i in batch.image_ids]
+            catalog.annotations.assign(batch.batch_id, tasks)
+    assert second.batch_id == "0002"
+    return job
+
+
+def talk(job: Job, batch_id: str, who: str, guideline: str = "7", wrong: float = 0.0) -> None:
+    with Catalog.open(job.workspace.catalog_place) as catalog:
+        ids = next(one.image_ids for one in catalog.batches() if one.batch_id == batch_id)
+    said = err({i: "free" if job.kind_of(i) == "free" else "pit" for i in ids}, wrong, 3)
+    say(job.workspace, who, said, guideline=guideline)
+
+
+POOLING = ("quality.pool_rounds=5", "embedding.good=free")
+
+
+def test_earlier_rounds_are_judged_with_it_where_asked_for(rounds: Job) -> None:
+    for who in ("ann", "bob"):
+        talk(rounds, "0001", who)
+        talk(rounds, "0002", who)
+    alone, together = (check_quality(rounds.open(*settings), "0002") for settings in (POOLING[1:], POOLING))
+    assert (alone.pooled.batches, alone.rows_of("pooled")) == ((), [])
+    (row,) = together.rows_of("pooled")
+    assert together.pooled.batches == ("0001",)
+    assert alone.overall is not None
+    assert together.overall is not None
+    assert row.agreement.n == alone.overall.n + 24
+    assert together.overall.n == alone.overall.n
+    assert any("judged together with 0001" in note for note in together.notes)
+    assert check_quality(rounds.open(*POOLING), "0001").pooled.batches == (), "what came later is not pooled"
+    assert together.look is not None
+    assert alone.look is not None
+    assert together.look.key != alone.look.key, "to judge otherwise is to look again"
+
+
+@pytest.mark.parametrize(
+    ("who", "guideline", "wrong", "said"),
+    [("cid", "7", 0.0, "other people"), ("bob", "8", 0.0, "other people"), ("bob", "7", 0.7, "differ surely")],
+)
+def test_what_is_not_alike_is_not_pooled(rounds: Job, who: str, guideline: str, wrong: float, said: str) -> None:
+    talk(rounds, "0001", "ann", guideline)
+    talk(rounds, "0001", who, guideline, wrong)
+    talk(rounds, "0002", "ann")
+    talk(rounds, "0002", "bob")
+    quality = check_quality(rounds.open(*POOLING), "0002")
+    assert quality.pooled.batches == ()
+    assert any(said in note for note in quality.notes), quality.notes
+
+
+def test_without_a_version_of_the_guideline_nothing_is_pooled(rounds: Job) -> None:
+    for who in ("ann", "bob"):
+        talk(rounds, "0001", who, "")
+        talk(rounds, "0002", who, "")
+    quality = check_quality(rounds.open(*POOLING), "0002")
+    assert quality.pooled.batches == ()
+    assert any("version of the guideline" in note for note in quality.notes)

@@ -1,0 +1,28 @@
+"""Whether kappas surely differ: rarely told of alike ones, told of others."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from activesel.pooling import SURELY, compare_kappas
+
+
+def tables(kappas: tuple[float, ...], n: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Of pairs who agree beyond chance so far, a fifth of the images defective."""
+    even = np.array([0.64, 0.16, 0.16, 0.04])
+    same = np.array([0.8, 0.0, 0.0, 0.2])
+    return [rng.multinomial(n, k * same + (1 - k) * even).reshape(2, 2) for k in kappas]
+
+
+@pytest.mark.parametrize("n", [60, 400])
+def test_alike_ones_seldom_differ(n: int) -> None:
+    rng = np.random.default_rng(1)
+    found = [compare_kappas(tables((0.9, 0.9, 0.9), n, rng), rng) for _ in range(200)]
+    assert np.mean([p < SURELY for p in found]) < 0.1
+
+
+def test_others_do() -> None:
+    rng = np.random.default_rng(2)
+    found = [compare_kappas(tables((0.97, 0.97, 0.75), 300, rng), rng) for _ in range(50)]
+    assert np.mean([p < SURELY for p in found]) > 0.9
