@@ -113,6 +113,9 @@ class QualityConfig(_Section):
     posterior: float = Field(ge=0, le=1)
     model: float = Field(gt=0, le=1)
     audit: float = Field(ge=0, le=1)
+    model_weight: float = Field(ge=0, le=1)
+    label_error: float | None = Field(ge=0, lt=0.5)
+    most_opinions: int = Field(ge=1, le=9)
 
 
 class PrelabelConfig(_Section):

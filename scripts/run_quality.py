@@ -22,11 +22,13 @@ import numpy as np
 
 from activesel.agreement import Agreement, cohen_kappa, measure_agreement
 from activesel.config import load_config
-from activesel.consensus import Opinions, count_votes, reach_consensus, vote_majority
+from activesel.consensus import Consensus, Opinions, count_votes, reach_consensus, vote_majority
 from activesel.looks import share_of
 from activesel.overlap import count_overlap
 from activesel.qualitygate import Thresholds, Verdict, decide
+from activesel.staging import plan_stage, target_of
 
+QUALITY = load_config().quality
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "quality.md"
 PREVALENCES = (0.005, 0.02, 0.05, 0.1, 0.2, 0.5)
 BATCHES = (500, 2000, 5000)
@@ -39,8 +41,8 @@ BORDER = 0.895  # a kappa that should not pass, and is hardest to tell from one 
 NEAR, ABOVE = (0.8999,), (0.93, 0.96)  # a hair below the bar, and above it
 MOST_LOOKS = 5
 EXPERT_COST, EXPERT_RIGHT = 4.0, 0.995  # of one opinion of the crowd
-MODELS = {"none": 0.0, "AUC 0.90": 1.81, "AUC 0.97": 2.66}  # distance of its two normal scores
-LEVELS = (0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.993, 0.996, 0.998, 0.999, 0.9995, 0.9998)
+# Distance of its two normal scores, and by what its log odds are too large: 1 = calibrated.
+MODELS = {"none": (0.0, 1.0), "AUC 0.90": (1.81, 1.0), "AUC 0.97": (2.66, 1.0), "AUC 0.90, too sure": (1.81, 2.0)}
 
 
 class Cell(NamedTuple):
@@ -57,9 +59,8 @@ class Cell(NamedTuple):
 
 
 def thresholds(low: float | None = None) -> Thresholds:
-    quality = load_config().quality
-    return Thresholds(quality.least_kappa, quality.least_low if low is None else low, quality.least_positive,
-                      quality.least_defects, quality.least_gold)  # fmt: skip
+    return Thresholds(QUALITY.least_kappa, QUALITY.least_low if low is None else low, QUALITY.least_positive,
+                      QUALITY.least_defects, QUALITY.least_gold)  # fmt: skip
 
 
 def expect_table(skills: Sequence[tuple[float, float]], prevalence: float) -> np.ndarray:
@@ -176,7 +177,6 @@ class Cost(NamedTuple):
     prevalence: float
     model: str
     majority_error: float
-    level: float | None
     error: float
     ratio: float
     twice: float
@@ -186,12 +186,13 @@ class Cost(NamedTuple):
 class World:
     """One batch: truth, three opinions of each image, gold answers, a model."""
 
-    def __init__(self, skills: Sequence[tuple[float, float]], prevalence: float, apart: float, n: int, seed: int):
+    def __init__(self, skills: Sequence[tuple[float, float]], prevalence: float, model: str, n: int, seed: int):
+        apart, sureness = MODELS[model]
         self.rng = np.random.default_rng([seed, int(prevalence * 1000), len(skills), int(apart * 100)])
         self.skill, self.n, self.r = np.array(skills), n, len(skills)
         self.truth = (self.rng.random(n) < prevalence).astype(np.int64)
         score = self.rng.normal(size=n) + np.where(self.truth == 1, apart / 2, -apart / 2)
-        bad = 1 / (1 + np.exp(-(apart * score + np.log(prevalence / (1 - prevalence)))))
+        bad = 1 / (1 + np.exp(-sureness * (apart * score + np.log(prevalence / (1 - prevalence)))))
         self.model = np.stack([1 - bad, bad], axis=1) if apart else None
         self.who = np.argsort(self.rng.random((n, self.r)), axis=1)[:, :3]
         self.said = np.stack([self.answer(self.truth, self.who[:, k]) for k in range(3)], axis=1)
@@ -203,45 +204,46 @@ class World:
         right = np.where(truth == 1, self.skill[who, 0], self.skill[who, 1])
         return np.where(self.rng.random(len(truth)) < right, truth, 1 - truth)
 
-    def believe(self, counts: np.ndarray) -> np.ndarray:
-        """(n, 2) posterior of the first counts[i] opinions of each image, with gold and the model."""
+    def believe(self, counts: np.ndarray) -> Consensus:
+        """Of the first counts[i] opinions of each image, with gold and the model; gold images last."""
         image, turn = np.nonzero(np.arange(3)[None] < counts[:, None])
         gold = np.tile(np.arange(self.n, self.n + 50), self.r)
         opinions = Opinions(np.r_[image, gold], np.r_[self.who[image, turn], np.repeat(np.arange(self.r), 50)],
                             np.r_[self.said[image, turn], self.gold_said.ravel()], self.n + 50, self.r, 2)  # fmt: skip
         known = np.r_[np.full(self.n, -1), self.gold]
-        prior = None if self.model is None else np.r_[self.model, np.full((50, 2), 0.5)]
-        return reach_consensus(opinions, known=known, prior=prior).posterior[: self.n]
+        prior = None if self.model is None else np.r_[self.model, np.full((50, 2), np.nan)]
+        return reach_consensus(opinions, known=known, prior=prior, trust=QUALITY.model_weight)
 
     def majority(self) -> float:
         image = np.repeat(np.arange(self.n), 3)
         votes = count_votes(Opinions(image, self.who.ravel(), self.said.ravel(), self.n, self.r, 2))
         return float((vote_majority(votes) != self.truth).mean())
 
-    def stages(self, level: float) -> tuple[float, float, float, float]:
-        """Error, cost, share asked twice, share an expert decides: ask again, then an expert, below a posterior."""
+    def stages(self) -> tuple[float, float, float, float]:
+        """Error, cost, share asked twice, share an expert decides, where `assign --next` is followed to the end."""
         counts = np.ones(self.n, np.int64)
         counts[self.overlap] = 2
-        counts[self.believe(counts).max(axis=1) < level] = 2
-        posterior = self.believe(counts)
-        asked = posterior.max(axis=1) < level
+        while True:
+            found = self.believe(counts)
+            target = target_of(QUALITY.label_error, found.confusion, found.prevalence)
+            stage = plan_stage(found.posterior[: self.n], counts, target, QUALITY.most_opinions)
+            if not stage.again.any():
+                break
+            counts[stage.again] += 1
         right = np.random.default_rng(5).random(self.n) < EXPERT_RIGHT
-        label = np.where(asked, np.where(right, self.truth, 1 - self.truth), posterior.argmax(axis=1))
-        cost = counts.sum() + EXPERT_COST * asked.sum() + 0.2 * self.gold_said.size  # gold serves five batches
-        return float((label != self.truth).mean()), float(cost), float((counts > 1).mean()), float(asked.mean())
+        label = found.posterior[: self.n].argmax(axis=1)
+        label[stage.expert] = np.where(right, self.truth, 1 - self.truth)[stage.expert]
+        cost = counts.sum() + EXPERT_COST * stage.expert.sum() + 0.2 * self.gold_said.size  # gold serves five batches
+        return float((label != self.truth).mean()), float(cost), float((counts > 1).mean()), float(stage.expert.mean())
 
 
 def simulate_cost(n: int, seeds: int) -> Iterator[Cost]:
-    """The least level at which stages err no more than the majority of three does, over all seeds together."""
     for crowd, model, prevalence in itertools.product(CROWDS, MODELS, PREVALENCES):
-        worlds = [World(CROWDS[crowd], prevalence, MODELS[model], n, seed) for seed in range(seeds)]
+        worlds = [World(CROWDS[crowd], prevalence, model, n, seed) for seed in range(seeds)]
         error = float(np.mean([one.majority() for one in worlds]))
-        for level in LEVELS:
-            ours, cost, twice, expert = np.mean([one.stages(level) for one in worlds], axis=0)
-            if ours <= error:
-                break
+        ours, cost, twice, expert = np.mean([one.stages() for one in worlds], axis=0)
         ratio = cost / (1 - ours) / (3 * n / (1 - error))
-        yield Cost(crowd, prevalence, model, error, level if ours <= error else None, ours, ratio, twice, expert)
+        yield Cost(crowd, prevalence, model, error, ours, ratio, twice, expert)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -295,9 +297,9 @@ def cell_of_least(cells: Sequence[Cell]) -> str:
 
 def report_cost(costs: Sequence[Cost]) -> str:
     rows = [(c.crowd, c.model, f"{c.prevalence:g}", f"{c.majority_error:.2%}", f"{c.error:.2%}",
-             "not reached" if c.level is None else f"{c.level:g}", f"{c.twice:.1%}", f"{c.expert:.1%}",
+             f"{c.twice:.1%}", f"{c.expert:.1%}",
              f"**{c.ratio:.2f}**") for c in costs]  # fmt: skip
-    return table(("crowd", "model", "defects", "errors of three", "errors", "posterior", "asked twice", "expert",
+    return table(("crowd", "model", "defects", "errors of three", "errors", "asked twice", "expert",
                   "cost ratio"), rows)  # fmt: skip
 
 
@@ -305,9 +307,11 @@ def summarise_cost(costs: Sequence[Cost]) -> str:
     lines = []
     for crowd, model in itertools.product(CROWDS, MODELS):
         found = [c for c in costs if (c.crowd, c.model) == (crowd, model)]
-        lines.append((crowd, model, f"{np.mean([c.ratio for c in found]):.2f}", f"{max(c.ratio for c in found):.2f}",
-                      f"{sum(c.ratio <= 0.6 and c.level is not None for c in found)} of {len(found)}"))  # fmt: skip
-    return table(("crowd", "model", "cost ratio, mean", "worst", "at most 0.6"), lines)
+        more = np.mean([c.error for c in found]) / np.mean([c.majority_error for c in found])
+        ratios = [c.ratio for c in found]
+        lines.append((crowd, model, f"{more:.2f}", f"{np.mean(ratios):.2f}", f"{max(ratios):.2f}",
+                      f"{sum(c.ratio <= 0.6 for c in found)} of {len(found)}"))  # fmt: skip
+    return table(("crowd", "model", "errors of the majority's", "cost ratio, mean", "worst", "at most 0.6"), lines)
 
 
 def render(args: argparse.Namespace) -> str:

@@ -16,6 +16,7 @@ from activesel.matching import match_shapes
 from activesel.pipelines.batch_opinions import BatchOpinions, read_opinions, verdict_of
 from activesel.pipelines.consensus import Agreed, agree
 from activesel.pipelines.doubts import read_doubts
+from activesel.routing import EXPERT
 from activesel.settling import ADJUDICATION, is_verdict
 from activesel.workspace import Workspace
 
@@ -31,7 +32,10 @@ def queue(workspace: Workspace, batch: str) -> list[QueueItem]:
         DataError: no such batch.
     """
     opinions = read_opinions(workspace, batch)
-    return rank_cases(list_cases(workspace, opinions, agree(opinions)), read_rules(workspace, opinions))
+    return rank_cases(
+        list_cases(workspace, opinions, agree(opinions, workspace.config.quality.model_weight)),
+        read_rules(workspace, opinions),
+    )
 
 
 def decide(
@@ -112,6 +116,7 @@ def _case(opinions: BatchOpinions, agreed: Agreed, image_id: str, least_iou: flo
         _differ([one for one in said if not one.skipped], least_iou), consensus,
         None if consensus is None else agreed.confidence_in(image_id, consensus),
         pick.predicted if pick else None, pick.probability if pick else None, answers=tuple(said),
+        asked=image_id in opinions.tasks and opinions.tasks[image_id].route == EXPERT,
     )  # fmt: skip
 
 

@@ -26,9 +26,9 @@ Said = dict[str, dict[str, Annotation]]  # image id -> annotator -> the last tha
 class BatchOpinions:
     """A batch's picks, what was wanted of people, and the last opinion of each about each image.
 
-    people: of the batch's images; experts: so, what they thought before they saw anybody's answer. known: gold answers.
-    gold_said: what people said about gold images, of this batch or earlier ones. assigned: whether an overlap was drawn
-    beforehand. resolved: what counts at present.
+    people: of the batch's images; experts: so, what they thought before they saw anybody's answer; models: image id ->
+    the newest pre-label. known: gold answers. gold_said: what people said about gold images, of this batch or earlier
+    ones. assigned: whether an overlap was drawn beforehand. resolved: what counts at present.
     """
 
     batch_id: str
@@ -36,6 +36,7 @@ class BatchOpinions:
     tasks: dict[str, Task]
     people: Said
     experts: Said
+    models: dict[str, Annotation]
     known: dict[str, str]
     gold_said: Said
     resolved: dict[str, Resolution]
@@ -80,9 +81,10 @@ def read_opinions(workspace: Workspace, batch_id: str) -> BatchOpinions:
     opinions = name_wholes(opinions, good)
     known = {one.image_id: verdict_of(one, good) for one in opinions if one.role is Role.gold and not one.skipped}
     people, experts, gold_said = _sort_out(opinions, known, {*picks, *tasks})
+    models = {one.image_id: one for one in opinions if one.role is Role.model}
     if tasks:
         people = {image_id: said for image_id, said in people.items() if image_id in tasks}
-    return BatchOpinions(batch_id, picks, tasks, people, experts, known, gold_said,
+    return BatchOpinions(batch_id, picks, tasks, people, experts, models, known, gold_said,
                          {i: resolved[i] for i in picks if i in resolved}, good, tuple(notes))  # fmt: skip
 
 

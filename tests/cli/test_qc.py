@@ -82,3 +82,18 @@ def test_the_way_through(cli: Cli, workspace: Path) -> None:
 def test_one_verdict_is_needed(cli: Cli, workspace: Path) -> None:
     assert cli("adjudicate", "set", "x", "--expert", "eve", "-w", workspace).code == 2
     assert "no such image" in cli("adjudicate", "set", "x", "--expert", "e", "--reject", "-w", workspace).complaint
+
+
+def test_next_asks_until_it_is_enough(cli: Cli, workspace: Path) -> None:
+    assert cli("assign", "-w", workspace, "--next").code == 2, "nothing was assigned"
+    cli("assign", "-w", workspace, "--overlap", "0")
+    label(workspace, ann="")
+    sure = ["--set", "quality.label_error=0"]
+    assert cli("assign", "-w", workspace, "--next", "--route").code == 2
+    planned = cli("assign", "-w", workspace, "--next", "--dry-run", "--json", *sure).json
+    done = cli("assign", "-w", workspace, "--next", *sure)
+    assert (planned["n_again"], done.code) == (5, 0)
+    assert "5 images want another opinion" in done.out
+    assert "nothing changed" in cli("assign", "-w", workspace, "--next", *sure).err
+    label(workspace, bob="")
+    assert cli("assign", "-w", workspace, "--next", "--json", *sure).json["n_expert"] == 5
