@@ -25,8 +25,9 @@ from activesel.config import load_config
 from activesel.consensus import Consensus, Opinions, count_votes, reach_consensus, vote_majority
 from activesel.looks import share_of
 from activesel.overlap import count_overlap
+from activesel.pooling import compare_rounds
 from activesel.qualitygate import Thresholds, Verdict, decide
-from activesel.staging import plan_stage, target_of
+from activesel.staging import MARGIN, plan_stage, target_of
 
 QUALITY = load_config().quality
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "quality.md"
@@ -38,7 +39,7 @@ CROWDS = {
     "mixed": ((0.97, 0.99), (0.95, 0.98), (0.9, 0.97), (0.85, 0.95), (0.8, 0.97), (0.7, 0.9)),
 }
 BORDER = 0.895  # a kappa that should not pass, and is hardest to tell from one that should
-NEAR, ABOVE = (0.8999,), (0.93, 0.96)  # a hair below the bar, and above it
+NEAR, ABOVE = 0.8999, (0.93, 0.96)  # a hair below the bar, and above it
 MOST_LOOKS = 5
 EXPERT_COST, EXPERT_RIGHT = 4.0, 0.995  # of one opinion of the crowd
 # Distance of its two normal scores, and by what its log odds are too large: 1 = calibrated.
@@ -128,7 +129,11 @@ class Looks(NamedTuple):
 def simulate_looks(repeats: int) -> Iterator[Looks]:
     """Ask for as many more as the gate says, again and again: looks counted, and each judged as if it were alone."""
     usual = thresholds()
-    settings = [(BORDER, prevalence) for prevalence in PREVALENCES[1:]] + [(kappa, 0.1) for kappa in (*NEAR, *ABOVE)]
+    settings = [(BORDER, prevalence) for prevalence in PREVALENCES[1:]] + [
+        (NEAR, 0.1),
+        (NEAR, 0.5),
+        *((kappa, 0.1) for kappa in ABOVE),
+    ]
     for (kappa, prevalence), counted in itertools.product(settings, (False, True)):
         shares, n = expect_table(border_crowd(prevalence, kappa), prevalence), count_overlap(2000, 0.1, 0.1, prevalence)
         rng = np.random.default_rng(int(prevalence * 1000))
@@ -151,6 +156,31 @@ def look_again(
             break
         table = table + rng.multinomial(min(decision.n_more, 5 * n), shares)
     return decision.verdict, number, float(table.sum() / n)
+
+
+class Pool(NamedTuple):
+    earlier: float
+    own: float
+    pooled: float
+    alone: float
+    together: float
+
+
+def simulate_pool(repeats: int, prevalence: float = 0.1) -> Iterator[Pool]:
+    """A batch judged alone, and with three earlier ones by quality.pool_rounds, at the first look."""
+    usual, judge, n = thresholds(), Judge(), count_overlap(500, 0.1, 0.1, prevalence)
+    for earlier, kappa in ((BORDER, BORDER), (0.96, BORDER), (0.96, 0.85), (0.93, 0.93), (0.96, 0.96)):
+        rng = np.random.default_rng([int(earlier * 1000), int(kappa * 1000)])
+        before, now = (expect_table(border_crowd(prevalence, k), prevalence).ravel() for k in (earlier, kappa))
+        found = []
+        for _ in range(repeats):
+            tables = [rng.multinomial(n, shares).reshape(2, 2) for shares in (before, before, before, now)]
+            alike = compare_rounds(tables[-1], tables[:-1], rng).may_pool
+            own = judge(tables[-1])
+            alone = decide(own, [], usual).verdict
+            together = decide(judge(np.sum(tables, axis=0)), [], usual, own=own).verdict if alike else alone
+            found.append((alike, alone is Verdict.passed, together is Verdict.passed))
+        yield Pool(earlier, kappa, *np.mean(found, axis=0).tolist())
 
 
 def simulate_classes(repeats: int) -> list[tuple[int, float, float]]:
@@ -307,7 +337,7 @@ def summarise_cost(costs: Sequence[Cost]) -> str:
     lines = []
     for crowd, model in itertools.product(CROWDS, MODELS):
         found = [c for c in costs if (c.crowd, c.model) == (crowd, model)]
-        more = np.mean([c.error for c in found]) / np.mean([c.majority_error for c in found])
+        more = np.mean([c.error for c in found]) / max(1e-9, np.mean([c.majority_error for c in found]))
         ratios = [c.ratio for c in found]
         lines.append((crowd, model, f"{more:.2f}", f"{np.mean(ratios):.2f}", f"{max(ratios):.2f}",
                       f"{sum(c.ratio <= 0.6 for c in found)} of {len(found)}"))  # fmt: skip
@@ -324,6 +354,10 @@ def render(args: argparse.Namespace) -> str:
         "command": command, "seconds": f"{time.perf_counter() - started:.0f}", "gate": summarise_gate(cells),
         "gate_table": report_gate(cells), "repeats": args.repeats, "cost": summarise_cost(costs),
         "cost_table": report_cost(costs), "n": args.images, "seeds": args.seeds, "border": BORDER,
+        "pool": table(("kappa of three earlier", "of this one", "passes alone", "with them where not surely other",
+                       "not surely other"), [(f"{p.earlier:g}", f"{p.own:g}", f"{p.alone:.3f}", f"{p.together:.3f}",
+                                              f"{p.pooled:.2f}") for p in simulate_pool(args.repeats)]),
+        "trust": QUALITY.model_weight, "margin": MARGIN, "most": QUALITY.most_opinions,
         "looks": report_looks(looks), "worst_looks": worst_of(looks, True), "worst_alone": worst_of(looks, False),
         "classes": table(("pairs", "interval of all four classes holds", "of the rarest against the rest"),
                          [(n, f"{a:.3f}", f"{b:.3f}") for n, a, b in classes]),

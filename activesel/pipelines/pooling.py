@@ -12,7 +12,7 @@ from activesel.catalog import Catalog
 from activesel.errors import DataError
 from activesel.pipelines.batch_opinions import BatchOpinions, pair_up, read_opinions, verdicts_of
 from activesel.pipelines.breakdown import Pair, Row, make_measure, tabulate
-from activesel.pooling import SURELY, compare_kappas
+from activesel.pooling import Likeness, compare_rounds
 from activesel.seeds import derive_rng
 from activesel.workspace import Workspace
 
@@ -21,14 +21,14 @@ from activesel.workspace import Workspace
 class Pooled:
     """What is judged. table: (c, c) pairs of all.
 
-    batches: the earlier ones in it, none where the batch is judged alone. alike: chance that equal kappas differ as
-    much as theirs, 0..1, None where none were compared. notes: why not.
+    batches: the earlier ones in it, none where the batch is judged alone. alike: None where there were none to compare.
+    notes: what was pooled, and what was not and why.
     """
 
     batches: tuple[str, ...]
     classes: tuple[str, ...]
     table: npt.NDArray[np.int64]
-    alike: float | None = None
+    alike: Likeness | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -57,16 +57,16 @@ def pool_batch(
     tables = [tabulate(one.said, one.pairs, classes) for one in (own, *earlier)]
     if not earlier:
         return Pooled((), classes, tables[0], None, tuple(notes))
-    alike = compare_kappas(tables, derive_rng(workspace.config.seed, "pool", opinions.batch_id))
+    alike = compare_rounds(tables[0], tables[1:], derive_rng(workspace.config.seed, "pool", opinions.batch_id))
     ids = tuple(one.batch_id for one in earlier)
-    if alike < SURELY:
+    if not alike.may_pool:
         notes.append(f"batches {', '.join(ids)} are not pooled: their kappas and this one's differ surely "
-                     f"(p = {alike:.3f})")  # fmt: skip
+                     f"(p = {alike.chance:.3f}) or this one's is worse (no worse to {alike.no_worse:.0%})")  # fmt: skip
         return Pooled((), classes, tables[0], alike, tuple(notes))
     together = np.sum(tables, axis=0)
     share = f"{tables[0].sum()} of {together.sum()} pairs are its own"
     notes.append(f"judged together with {', '.join(ids)}: the same people, the same guideline, kappas that do not "
-                 f"surely differ (p = {alike:.2f}); {share}")  # fmt: skip
+                 f"surely differ (p = {alike.chance:.2f}); {share}")  # fmt: skip
     return Pooled(ids, classes, together, alike, tuple(notes))
 
 

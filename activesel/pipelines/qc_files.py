@@ -59,7 +59,10 @@ def as_json(quality: Quality) -> dict[str, Any]:
         "overlap": len(opinions.blind),
         "skipped": quality.n_skipped,
         "agreement": None if quality.overall is None else asdict(quality.overall),
-        "pooled": {"batches": quality.pooled.batches, "alike": quality.pooled.alike},
+        "pooled": {
+            "batches": quality.pooled.batches,
+            "alike": None if quality.pooled.alike is None else asdict(quality.pooled.alike),
+        },
         "experts": None if quality.experts is None else asdict(quality.experts),
         "alpha": quality.alpha,
         "fleiss": quality.fleiss,
