@@ -13,7 +13,7 @@ import numpy.typing as npt
 from activesel.annotations import Annotation, Resolution, Role, Task
 from activesel.catalog import Catalog, LabelColumns
 from activesel.ids import find_ids, pack_ids, unique_ids
-from activesel.pipelines.batch import PickRecord, read_batch
+from activesel.pipelines.batch_file import PickRecord, read_batch
 from activesel.settling import is_verdict, name_wholes
 from activesel.workspace import Workspace
 
