@@ -68,7 +68,7 @@ def decide(
         for one in gold if one.high < thresholds.gold
     ]  # fmt: skip
     failures += [f"{_say_kappa(one)}: surely below {thresholds.kappa:g}"
-                 for one in (agreement, own) if one is not None and one.at_most < thresholds.kappa]  # fmt: skip
+                 for one in (agreement, own) if one is not None and _surely_fails(one, thresholds)]  # fmt: skip
     if failures:
         return Decision(Verdict.failed, tuple(failures))
     if agreement is None:
@@ -80,6 +80,11 @@ def decide(
     told = "it lies too near the threshold for labels to tell: settle the disagreements and mend the guideline"
     told = told if n_more is None else f"label {n_more} more images twice"
     return Decision(Verdict.inconclusive, (*doubts, told), n_more)
+
+
+def _surely_fails(agreement: Agreement, thresholds: Thresholds) -> bool:
+    """Tell whether the pairs speak against the labels; where few all agree, the bound is the prior's alone."""
+    return agreement.kappa is not None and agreement.kappa < thresholds.kappa and agreement.at_most < thresholds.kappa
 
 
 def _find_doubts(agreement: Agreement, thresholds: Thresholds) -> list[str]:

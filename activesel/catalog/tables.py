@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = MetaData()
 
@@ -152,4 +152,64 @@ picks = Table(
     Column("image_id", ForeignKey(images.c.image_id), nullable=False, index=True),
     Column("kind", _string(16), nullable=False),
     Index("picks_by_kind", "kind"),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("model_id", _string(32), primary_key=True),
+    Column("created", _string(64), nullable=False),
+    Column("card", _TEXT, nullable=False),  # a JSON object: activesel.models.ModelCard
+)
+
+aliases = Table(
+    "aliases",
+    metadata,
+    Column("alias", _string(16), primary_key=True),
+    Column("model_id", ForeignKey(models.c.model_id), nullable=False),
+    Column("since", _string(64), nullable=False),
+)
+
+# What was decided about models, and how often each test set was looked at; rows are only added.
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("decision_id", _NUMBER, primary_key=True),
+    Column("kind", _string(16), nullable=False),
+    Column("challenger", ForeignKey(models.c.model_id), nullable=False),
+    Column("champion", _string(32)),
+    Column("outcome", _string(16), nullable=False),
+    Column("reason", _TEXT, nullable=False),
+    Column("created", _string(64), nullable=False),
+    Column("test_set", _string(64), nullable=False),
+    Column("look", Integer, nullable=False),
+    Column("details", _TEXT, nullable=False),  # a JSON object
+)
+
+# What the line reports; an event is known by its source and its id there (CloudEvents 1.0).
+events = Table(
+    "events",
+    metadata,
+    Column("event_id", _NUMBER, primary_key=True),
+    Column("source", _string(256), nullable=False),
+    Column("id", _string(256), nullable=False),
+    Column("type", _string(64), nullable=False),
+    Column("image_id", _string(256), nullable=False),  # as the line names it: an image may be ingested later
+    Column("prediction_id", _string(256), nullable=False),
+    Column("time", _string(64), nullable=False),  # when it happened, UTC, ISO 8601
+    Column("received", _string(64), nullable=False),
+    Column("data", _TEXT, nullable=False),  # a JSON object
+    UniqueConstraint("source", "id"),
+    Index("events_by_image", "image_id"),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("letter_id", _NUMBER, primary_key=True),
+    Column("digest", _string(64), nullable=False, unique=True),  # of the payload: the same one twice is one
+    Column("format", _string(32), nullable=False),
+    Column("reason", _TEXT, nullable=False),
+    Column("received", _string(64), nullable=False),
+    Column("payload", _TEXT, nullable=False),
 )

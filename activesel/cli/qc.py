@@ -37,7 +37,6 @@ def qc(
     """
     from activesel.errors import InconclusiveError, RefusedError
     from activesel.pipelines.export import find_batch
-    from activesel.pipelines.looks import keep_look
     from activesel.pipelines.qc import check_quality, record_consensus
     from activesel.pipelines.qc_files import as_json as to_json
     from activesel.pipelines.qc_files import write_quality
@@ -50,7 +49,6 @@ def qc(
     else:
         with workspace.lock("qc"):
             quality = check_quality(workspace, batch_id, by=by)
-            keep_look(workspace, batch_id, quality.look)
             document = to_json(quality) | {"changed": record_consensus(workspace, quality)}
             document["report"] = write_quality(workspace, quality, document)
     show_json(document) if as_json else _show(quality, document)

@@ -26,7 +26,7 @@ from activesel.pipelines.breakdown import (
     tabulate,
 )
 from activesel.pipelines.consensus import Agreed, agree
-from activesel.pipelines.looks import read_looks
+from activesel.pipelines.looks import keep_look, read_looks
 from activesel.pipelines.pooling import Pooled, measure_pooled, order_classes, pool_batch
 from activesel.proof import wilson
 from activesel.qualitygate import Decision, GoldScore, Thresholds, decide
@@ -129,13 +129,14 @@ def read_thresholds(workspace: Workspace) -> Thresholds:
 
 
 def record_consensus(workspace: Workspace, quality: Quality) -> int:
-    """Record what counts of the batch's images by what people said; return how many changed.
+    """Record the look, then what counts of the batch's images by what people said; return how many changed.
 
     agreed where two or more are of one mind, else raw; where they differ the consensus counts if it is as sure as
     quality.posterior, and nothing does otherwise. What an expert decided stays, and so does what is unchanged, so
     that a second run writes nothing.
     """
     opinions, consensus, least = quality.opinions, quality.consensus, workspace.config.quality.posterior
+    keep_look(workspace, opinions.batch_id, quality.look)
     fresh = []
     for image_id in opinions.picks:
         if image_id not in opinions.people:
