@@ -114,23 +114,35 @@ def tabulate_proved(cells: Sequence[dict[str, Any]], arms: Sequence[str]) -> lis
 
 def tabulate_packages(cells: Sequence[dict[str, Any]]) -> list[str]:
     """Ours against each package's own generator, class by class: those with an arm in all cells of the class."""
-    packages = dict.fromkeys(arm for one in cells for arm in one["arms"] if _is_package(arm))
-    if not packages or any(FILTERED not in one["arms"] for one in cells):
+    arms = dict.fromkeys(arm for one in cells for arm in one["arms"] if _is_package(arm))
+    if any(FILTERED not in one["arms"] for one in cells):
         return []
-    rows = []
-    labels = sorted({one["label"] for one in cells})
-    for arm in packages:
-        by_label = {label: [one for one in cells if one["label"] == label] for label in labels}
-        full = {label: own for label, own in by_label.items() if all(arm in one["arms"] for one in own)}
-        if len(full) > 1:
-            full["all"] = [one for own in full.values() for one in own]
-        for label, own in full.items():
-            means = [
-                f"{np.mean([one['arms'][name]['ap'] for one in own]):.3f}" for name in (arm, arm + MIXED, FILTERED)
-            ]
-            less = [difference(own, FILTERED, [name]) for name in (arm, arm + MIXED)]
-            rows.append(f"| {arm.removeprefix('+ ')} | {label} | " + " | ".join([*means, *less]) + " |")
+    rows: list[str] = []
+    by_package: dict[str, dict[str, list[str]]] = {}
+    for arm in arms:
+        for label in sorted({one["label"] for one in cells}):
+            own = [one for one in cells if one["label"] == label]
+            if all(arm in one["arms"] for one in own):
+                rows.append(_hold_against(own, arm, label))
+                by_package.setdefault(arm.partition(",")[0], {}).setdefault(label, []).append(arm)
+    for package, of_label in by_package.items():
+        pooled = [_pool(one, package, of_label[one["label"]]) for one in cells if one["label"] in of_label]
+        rows.append(_hold_against(pooled, package, f"all {len(of_label)}"))
     return [*_PACKAGES_HEAD, *rows, ""] if rows else []
+
+
+def _hold_against(cells: Sequence[dict[str, Any]], arm: str, label: str) -> str:
+    names = (arm, arm + MIXED)
+    means = [f"{np.mean([one['arms'][name]['ap'] for one in cells]):.3f}" for name in (*names, FILTERED)]
+    less = [difference(cells, FILTERED, [name]) for name in names]
+    return f"| {arm.removeprefix('+ ')} | {label} | " + " | ".join([*means, *less]) + " |"
+
+
+def _pool(cell: dict[str, Any], package: str, arms: Sequence[str]) -> dict[str, Any]:
+    """Return the cell with an arm of the whole package: the mean of its recipes."""
+    means = {package + end: {"ap": float(np.mean([cell["arms"][arm + end]["ap"] for arm in arms]))}
+             for end in ("", MIXED)}  # fmt: skip
+    return {**cell, "arms": {**cell["arms"], **means}}
 
 
 def say_packages(cells: Sequence[dict[str, Any]], absent: Sequence[str]) -> list[str]:

@@ -198,6 +198,7 @@ def test_the_page_holds_ours_against_a_package_in_its_own_classes() -> None:
     args = argparse.Namespace(k=[3], draws=2, count=30)
     page = render_page(cells, args, ["defect-synthesis for break"])
     assert f"| {CRACKS} | crack | 0.300 | 0.600 | 0.700 | +0.400 (+0.300 to +0.500) | +0.100 (" in page
+    assert "| defect-synthesis 0.1.0 | all 1 | 0.300 | 0.600 | 0.700 | +0.400" in page
     assert f"+ {CRACKS} |" not in page.partition("Packages' own")[0]  # not in all cells: in no table of all
     assert "- No arm: defect-synthesis for break." in page
     assert "--count 30 --peers build/peers\n" in page
