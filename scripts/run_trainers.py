@@ -29,7 +29,7 @@ from activesel.predictions import read_predictions
 from activesel.trainers import read_card
 from activesel.workspace import Workspace, create_workspace, find_workspace, write_json
 
-SHORT = {"side_px": 128, "epochs": 8, "frozen": 0.7, "patience": 4}
+SHORT = {"side_px": 128, "epochs": 6, "frozen": 0.7, "patience": 4}
 ARMS: dict[str, tuple[str, dict[str, Any]]] = {
     "head": ("head", {}),
     "fine-tune": ("fine-tune", {**SHORT, "masks": False}),
@@ -39,11 +39,11 @@ HEAD = """# Trainers, measured
 
 Written by `scripts/run_trainers.py`. Each row: the mean over splits, and the least and the most. Splits are by group,
 so that no part is on two sides; the test labels are in nothing that a trainer is handed. Macro-F1 counts each class
-alike; the class is the likeliest one. Seconds are of training and predicting, on {threads} thread(s) of a shared
-machine; the head's leave out embedding ({embed:.0f} s once for all {n} images, defect-aware pooling). Fine-tuning here
-is short, for a processor: {short}; the rest is as [trainers.md](trainers.md) says.
+alike; the class is the likeliest one. Seconds are of the processor, for training and predicting, with {threads}
+thread(s) for the arithmetic; the head's leave out embedding, which is done once ([performance.md](performance.md)).
+Fine-tuning here is short, for a processor: {short}; the rest is as [trainers.md](trainers.md) says.
 
-| trainer | macro-F1 | balanced accuracy | seconds | epochs |
+| trainer | macro-F1 | balanced accuracy | processor seconds | epochs |
 |---|--:|--:|--:|--:|
 """
 
@@ -63,7 +63,7 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(asked.threads)
-    workspace, embed_s = open_set(asked)
+    workspace = open_set(asked)
     scores: dict[str, list[Score]] = {name: [] for name in ARMS}
     for split in range(asked.splits):
         own = find_workspace(workspace.root, settings(asked, split))
@@ -72,8 +72,7 @@ def main() -> None:
             scores[name].append(measure(own, built.version, trainer, options))
             print(split, name, scores[name][-1], flush=True)
     n = sum(1 for _ in read_dataset(workspace, built.version).entries)
-    text = HEAD.format(threads=asked.threads, embed=embed_s, n=n,
-                       short=", ".join(f"`{key}={value}`" for key, value in SHORT.items()))  # fmt: skip
+    text = HEAD.format(threads=asked.threads, short=", ".join(f"`{key}={value}`" for key, value in SHORT.items()))
     text += "\n".join(describe(name, some) for name, some in scores.items())
     text += (
         f"\n\n{asked.labels.parent.name}: {n} images, {asked.splits} splits ({built.counts and tell(built.counts)}).\n"
@@ -89,7 +88,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--good", default="free")
     parser.add_argument("--workspace", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--splits", type=int, default=3)
+    parser.add_argument("--splits", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()
 
@@ -100,26 +99,22 @@ def settings(asked: argparse.Namespace, seed: int) -> list[str]:
             "dataset.validation=0.15", "dataset.test=0.3"]  # fmt: skip
 
 
-def open_set(asked: argparse.Namespace) -> tuple[Workspace, float]:
-    """Ingest and embed; return the workspace and the seconds that embedding took, when it did."""
+def open_set(asked: argparse.Namespace) -> Workspace:
+    """Ingest and embed."""
     create_workspace(asked.workspace)
     workspace = find_workspace(asked.workspace, settings(asked, 0))
     ingest(workspace, str(asked.labels), labels=asked.labels)
-    kept = workspace.root / "embed_s.json"
-    if not kept.exists():
-        with Catalog.open(workspace.catalog_place) as catalog:
-            images = catalog.list_images()
-        started = time.perf_counter()
-        embed_missing(workspace, images)
-        write_json(kept, time.perf_counter() - started)
-    return workspace, float(json.loads(kept.read_text()))
+    with Catalog.open(workspace.catalog_place) as catalog:
+        images = catalog.list_images()
+    embed_missing(workspace, images)
+    return workspace
 
 
 def measure(workspace: Workspace, version: str, trainer: str, options: dict[str, Any]) -> Score:
     """Train, or find the model, and score the test images."""
-    started = time.perf_counter()
+    started = time.process_time()
     done = train(workspace, TrainRequest(version, trainer, options))
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     assert done.folder is not None
     kept = workspace.root / f"seconds-{done.model_id}.json"
     if done.is_new:

@@ -2,9 +2,9 @@
 
     activesel train --trainer command --option "command=python train_plain.py --epochs 20"
 
-It reads the manifest (the last argument) and leaves checkpoint.safetensors and predictions.parquet in its out folder, and
-where the package onnx is installed model.onnx with prepare.json, so that `activesel serve` answers with it. It needs
-nothing of activesel. Contract: docs/trainers.md.
+It reads the manifest (the last argument) and leaves checkpoint.safetensors and predictions.parquet in its out folder,
+and where the package onnx is installed model.onnx with prepare.json, so that it can be served. It needs nothing of
+activesel. Contract: docs/trainers.md.
 """
 
 from __future__ import annotations
