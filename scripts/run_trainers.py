@@ -29,7 +29,7 @@ from activesel.predictions import read_predictions
 from activesel.trainers import read_card
 from activesel.workspace import Workspace, create_workspace, find_workspace, write_json
 
-SHORT = {"side_px": 128, "epochs": 6, "frozen": 0.7, "patience": 4}
+SHORT = {"side_px": 160, "epochs": 8, "frozen": 0.6, "patience": 8}
 ARMS: dict[str, tuple[str, dict[str, Any]]] = {
     "head": ("head", {}),
     "fine-tune": ("fine-tune", {**SHORT, "masks": False}),

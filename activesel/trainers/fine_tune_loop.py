@@ -24,6 +24,7 @@ from activesel.trainers.sampling import Stock, plan_epoch
 
 PROBE_STEPS, PROBE_RATE, PROBE_DECAY = 300, 3e-3, 0.05  # of the classifier alone; docs/synthesis_fine_tuning.md
 PREDICT_BATCH = 16
+TEMPERATURES = np.geomspace(0.25, 16, 25).astype(np.float32)
 STATE = "state.safetensors"
 
 
@@ -107,6 +108,12 @@ def balanced_loss(logits: FloatArray, classes: IntArray) -> float:
     return float(np.mean([losses[classes == code].mean() for code in np.unique(classes)]))
 
 
+def calibrated_loss(logits: FloatArray, classes: IntArray) -> float:
+    """Return the balanced loss at the temperature where it is the least, as the model will have one: without it, what
+    a network gains in rank is hidden by how much too sure it becomes."""
+    return min(balanced_loss(logits / temperature, classes) for temperature in TEMPERATURES)
+
+
 def scale_rate(step: int, n_steps: int, warmup: float) -> float:
     """Return the share of the learning rate at a step: up on a line, then down on a cosine."""
     rise = max(1, round(warmup * n_steps))
@@ -179,7 +186,7 @@ def _close_epoch(tuned: Tuned, learning: Mapping[str, nn.Parameter], state: Stat
     loss = math.nan
     if held is not None:
         with _borrowed(learning, state.average):
-            loss = balanced_loss(predict(tuned, held.pictures), held.classes)
+            loss = calibrated_loss(predict(tuned, held.pictures), held.classes)
     history = state.history
     known = [one for one in history.losses if not math.isnan(one)]
     if math.isnan(loss) or not known or loss < min(known):

@@ -23,7 +23,7 @@ from activesel.pipelines.train import TrainRequest, train
 from activesel.predictions import read_predictions
 from activesel.trainers import Asked, Fit, Work, fine_tune, fine_tune_loop, load_predictor
 from activesel.trainers.fine_tune import FineTuneOptions
-from activesel.trainers.fine_tune_loop import balanced_loss, mask_loss, scale_rate
+from activesel.trainers.fine_tune_loop import balanced_loss, calibrated_loss, mask_loss, scale_rate
 from activesel.trainers.fine_tune_state import History
 from activesel.trainers.pictures import UNKNOWN, Changes, Pictures, Source, change, draw_shapes
 from tests.pipelines.test_train import make_workspace
@@ -217,6 +217,10 @@ def test_rates_and_losses_by_hand() -> None:
     assert balanced_loss(np.zeros((4, 2)), np.array([0, 0, 0, 1])) == pytest.approx(np.log(2))
     sure = np.array([[9.0, -9.0]] * 3 + [[9.0, -9.0]])
     assert balanced_loss(sure, np.array([0, 0, 0, 1])) == pytest.approx(9, abs=0.1)
+    ranked = np.array([[3.0, 0.0], [2.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+    truth = np.array([0, 0, 1, 1])
+    assert calibrated_loss(ranked * 8, truth) == pytest.approx(calibrated_loss(ranked, truth), rel=0.02)
+    assert balanced_loss(ranked * 8, truth) > 3 * balanced_loss(ranked, truth)
     unknown = torch.full((1, 8, 8), UNKNOWN, dtype=torch.uint8)
     assert float(mask_loss(torch.ones(1, 1, 4, 4), unknown)) == 0
     mask = torch.zeros(1, 8, 8, dtype=torch.uint8)
