@@ -24,6 +24,7 @@ class TrainingConfig(Section):
     trainer: str = Field(min_length=1)
     options: dict[str, Any]
     device: str = Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    timeout_s: float = Field(ge=0)
 
 
 class MonitoringConfig(Section):
