@@ -113,7 +113,6 @@ def draw_scores(
     shared: npt.NDArray[np.float64], truth: npt.NDArray[np.int64], recall: float, false_rejects: float,
     rng: np.random.Generator,
 ) -> npt.NDArray[np.float64]:  # fmt: skip
-    """Return (n,) scores of a model of this true recall at this false-reject rate; any two correlate by ALIKE."""
     """Return (n,) scores of a model of this true recall at this false-reject rate; two models correlate by ALIKE."""
     noise = np.sqrt(ALIKE) * shared + np.sqrt(1 - ALIKE) * rng.normal(size=len(shared))
     shift = normal_quantile(recall) + normal_quantile(1 - false_rejects)
