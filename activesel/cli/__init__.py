@@ -21,6 +21,7 @@ from activesel.cli import (
     dataset,
     doctor,
     embed,
+    events,
     export,
     gaps,
     ingest,
@@ -85,6 +86,7 @@ app.add_typer(synth.app, name="synth")
 app.command("label-errors")(label_errors.label_errors)
 app.add_typer(weak.app, name="weak")
 app.add_typer(dataset.app, name="dataset")
+app.add_typer(events.app, name="events")
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
+from activesel.config.flywheel import EventsConfig, FeedbackConfig
 from activesel.config.sections import (
     CatalogConfig,
     DatasetConfig,
@@ -49,6 +50,8 @@ class Config(Section):
     dataset: DatasetConfig
     report: ReportConfig
     review: ReviewConfig
+    events: EventsConfig
+    feedback: FeedbackConfig
 
 
 def default_path() -> Path:

@@ -177,7 +177,9 @@ def describe_schema(kind: str) -> dict[str, Any]:
     model = SCHEMAS[kind]
     made = model.model_json_schema()
     own = {"vendor": VENDOR, "name": kind.replace(".", "_"), "format": "jsonschema", "version": VERSION}
-    rules = {key: made[key] for key in ("type", "properties", "required", "additionalProperties") if key in made}
+    rules: dict[str, Any] = {
+        key: made[key] for key in ("type", "properties", "required", "additionalProperties") if key in made
+    }
     if issubclass(model, OfImage):
         rules["anyOf"] = [{"required": [name]} for name in model.named_by]
     return {"$schema": _SELF_DESCRIBING, "self": own, "description": made["description"], **_without_titles(rules)}

@@ -43,7 +43,8 @@ def test_the_commands() -> None:
         "review", "prelabel", "bench", "strategies", "label-errors", "doctor", "label-studio push",
         "label-studio pull", "adjudicate list", "adjudicate set", "synth", "synth prove", "synth replay",
         "synth review", "synth recipes", "weak run", "weak table", "dataset build", "dataset list", "dataset diff",
-        "dataset verify", "config show", "config schema",
+        "dataset verify", "events ingest", "events validate", "events schema", "events serve", "events stats",
+        "events dead", "config show", "config schema",
     ]  # fmt: skip
 
 
