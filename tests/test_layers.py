@@ -31,7 +31,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "splits",
     ),
     ("calibration", "anchoring", "labelerrors", "labelmodel", "routing"),
-    ("strategies", "reasons", "gaps", "qualitygate", "overlap", "adjudication", "dataset"),
+    ("strategies", "reasons", "gaps", "qualitygate", "overlap", "adjudication", "dataset", "feedback"),
     ("workspace", "images"),
     ("catalog", "sources", "labels", "embedding", "index", "training", "predictions", "tools", "weak"),
     ("trainers", "events"),

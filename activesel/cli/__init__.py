@@ -23,6 +23,7 @@ from activesel.cli import (
     embed,
     events,
     export,
+    feedback,
     gaps,
     ingest,
     init,
@@ -87,6 +88,7 @@ app.command("label-errors")(label_errors.label_errors)
 app.add_typer(weak.app, name="weak")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(events.app, name="events")
+app.add_typer(feedback.app, name="feedback")
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
 

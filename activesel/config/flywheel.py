@@ -16,6 +16,7 @@ class EventsConfig(Section):
 
 class FeedbackConfig(Section):
     considered_s: float = Field(ge=0, le=86400)
+    names: dict[str, str]
     weak: list[str]
     adjudicate: list[str]
     positives: list[str]

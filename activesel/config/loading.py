@@ -117,7 +117,7 @@ def _parse_override(override: str) -> dict[str, Any]:
     return dict(value)
 
 
-_FREE_FORM = {"selection.options"}  # keys below these are the strategy's own
+_FREE_FORM = {"selection.options", "feedback.names"}  # keys below these are the strategy's, the line's own
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any], *, where: str, prefix: str = "") -> None:

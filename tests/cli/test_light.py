@@ -44,7 +44,7 @@ def test_the_commands() -> None:
         "label-studio pull", "adjudicate list", "adjudicate set", "synth", "synth prove", "synth replay",
         "synth review", "synth recipes", "weak run", "weak table", "dataset build", "dataset list", "dataset diff",
         "dataset verify", "events ingest", "events validate", "events schema", "events serve", "events stats",
-        "events dead", "config show", "config schema",
+        "events dead", "feedback run", "feedback table", "config show", "config schema",
     ]  # fmt: skip
 
 
