@@ -63,7 +63,7 @@ def serve_events(workspace: Workspace, host: str, port: int, announce: Callable[
             log.close()
 
         config = uvicorn.Config(create_collector(collector, live), log_level="error", access_log=False,
-                                server_header=False, timeout_keep_alive=60)  # fmt: skip
+                                server_header=False, proxy_headers=False, timeout_keep_alive=60)  # fmt: skip
         shown = f"[{host}]" if ":" in host else host
         url, warning = f"http://{shown}:{listener.getsockname()[1]}", "" if is_loopback(host) else (
             "what is sent can be read on the way (no TLS); the token is a secret")  # fmt: skip
