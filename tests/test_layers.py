@@ -47,6 +47,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "rivals",
     ),
     ("gate",),
+    ("calibration", "anchoring", "labelerrors", "labelmodel", "routing"),
+    ("strategies", "reasons", "gaps", "qualitygate", "overlap", "adjudication", "dataset", "feedback"),
     ("workspace", "images"),
     ("catalog", "sources", "labels", "embedding", "index", "training", "predictions", "tools", "weak"),
     ("trainers", "events"),

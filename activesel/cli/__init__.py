@@ -22,7 +22,9 @@ from activesel.cli import (
     doctor,
     embed,
     evaluate,
+    events,
     export,
+    feedback,
     gaps,
     gate,
     ingest,
@@ -99,6 +101,8 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("gate")(gate.gate)
 app.add_typer(models.app, name="models")
+app.add_typer(events.app, name="events")
+app.add_typer(feedback.app, name="feedback")
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
 

@@ -10,7 +10,14 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from activesel.config.flywheel import GateConfig, MonitoringConfig, RoundsConfig, TrainingConfig
+from activesel.config.flywheel import (
+    EventsConfig,
+    FeedbackConfig,
+    GateConfig,
+    MonitoringConfig,
+    RoundsConfig,
+    TrainingConfig,
+)
 from activesel.config.sections import (
     CatalogConfig,
     DatasetConfig,
@@ -54,6 +61,8 @@ class Config(Section):
     training: TrainingConfig
     monitoring: MonitoringConfig
     gate: GateConfig
+    events: EventsConfig
+    feedback: FeedbackConfig
 
 
 def default_path() -> Path:
@@ -119,7 +128,11 @@ def _parse_override(override: str) -> dict[str, Any]:
     return dict(value)
 
 
-_FREE_FORM = {"selection.options", "training.options"}  # keys below these are the strategy's or trainer's own
+_FREE_FORM = {
+    "feedback.names",
+    "selection.options",
+    "training.options",
+}  # keys below these are the strategy's or trainer's own
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any], *, where: str, prefix: str = "") -> None:

@@ -16,6 +16,7 @@ from activesel.matching import match_shapes
 from activesel.pipelines.batch_opinions import BatchOpinions, read_opinions, verdict_of
 from activesel.pipelines.consensus import Agreed, agree
 from activesel.pipelines.doubts import read_doubts
+from activesel.pipelines.feedback import read_contradictions
 from activesel.routing import EXPERT
 from activesel.settling import ADJUDICATION, is_verdict
 from activesel.workspace import Workspace
@@ -85,7 +86,10 @@ def find_image(workspace: Workspace, name: str) -> str:
 def list_cases(workspace: Workspace, opinions: BatchOpinions, agreed: Agreed) -> list[Case]:
     """Put together what is known of every image that people spoke of and no expert decided; gold images too."""
     least_iou, doubts = workspace.config.quality.iou, _standing(read_doubts(workspace), opinions)
-    cases = [replace(_case(opinions, agreed, image_id, least_iou), doubt=doubts.get(image_id))
+    told = {i: why for i, (label, why) in read_contradictions(workspace).items()
+            if i in opinions.resolved and opinions.resolved[i].name == label}  # fmt: skip
+    cases = [replace(_case(opinions, agreed, image_id, least_iou), doubt=doubts.get(image_id),
+                     feedback=told.get(image_id, ""))
              for image_id in opinions.people
              if image_id not in opinions.resolved or opinions.resolved[image_id].state not in DECIDED]  # fmt: skip
     gold = [i for i in opinions.gold_said if i in opinions.tasks and opinions.tasks[i].gold]
