@@ -29,6 +29,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "consensus",
         "matching",
         "splits",
+        "sequential",
+        "lots",
     ),
     ("calibration", "anchoring", "labelerrors", "labelmodel", "routing"),
     ("strategies", "reasons", "gaps", "qualitygate", "overlap", "adjudication", "dataset"),
@@ -38,6 +40,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("report",),
     ("pipelines",),
     ("benchmark", "web"),
+    ("serving",),
     ("cli",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -22,16 +22,19 @@ from activesel.cli import (
     doctor,
     embed,
     export,
+    export_model,
     gaps,
     ingest,
     init,
     label_errors,
     label_studio,
+    models,
     prelabel,
     qc,
     report,
     review,
     select,
+    serve,
     status,
     strategies,
     synth,
@@ -79,6 +82,7 @@ app.command("import")(bring_in.bring_in)
 app.command("review")(review.review)
 app.add_typer(label_studio.app, name="label-studio")
 app.command("prelabel")(prelabel.prelabel)
+app.command("serve")(serve.serve)
 app.command("bench")(bench.bench)
 app.command("strategies")(strategies.strategies)
 app.add_typer(adjudicate.app, name="adjudicate")
@@ -87,6 +91,8 @@ app.command("label-errors")(label_errors.label_errors)
 app.add_typer(weak.app, name="weak")
 app.add_typer(dataset.app, name="dataset")
 app.command("train")(train.train)
+models.app.command("export")(export_model.export_model)
+app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from activesel.config.flywheel import TrainingConfig
+from activesel.config.flywheel import ServingConfig, TrainingConfig
 from activesel.config.sections import (
     CatalogConfig,
     DatasetConfig,
@@ -51,6 +51,7 @@ class Config(Section):
     report: ReportConfig
     review: ReviewConfig
     training: TrainingConfig
+    serving: ServingConfig
 
 
 def default_path() -> Path:

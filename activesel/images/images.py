@@ -76,6 +76,28 @@ def decode_pixels(path: Path, *, max_pixels: int, at_least_px: int | None = None
                         hint="run `activesel ingest` again to set it aside") from None  # fmt: skip
 
 
+def decode_content(content: bytes, *, max_pixels: int, at_least_px: int | None = None) -> Pixels:
+    """Return bytes that somebody sent as decode_pixels returns a file; the caller has bounded their number.
+
+    Raises:
+        Refused: they are no image, are cut short, or have more than ``max_pixels``.
+    """
+    try:
+        if not content:
+            raise CannotDecode("empty", "0 bytes")
+        return to_pixels(open_header(content, max_pixels), content, at_least_px)
+    except CannotDecode as error:
+        raise Refused(error.reason, error.detail) from None
+
+
+class Refused(DataError):
+    """Bytes that are not taken for an image. reason: as in records.Quarantined."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"cannot decode the image; {reason}: {detail}")
+        self.reason = reason
+
+
 def thumbnail_jpeg(path: Path, *, longest_px: int, max_pixels: int, box: Box | None = None) -> bytes:
     """Return a JPEG of the image whose longest side has at most ``longest_px`` pixels; a small image keeps its size.
 
