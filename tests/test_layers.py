@@ -32,7 +32,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "sequential",
         "lots",
     ),
-    ("calibration", "anchoring", "labelerrors", "labelmodel", "routing"),
+    ("abtest", "calibration", "anchoring", "labelerrors", "labelmodel", "routing"),
     ("strategies", "reasons", "gaps", "qualitygate", "overlap", "adjudication", "dataset"),
     ("workspace", "images"),
     ("catalog", "sources", "labels", "embedding", "index", "training", "predictions", "tools", "weak"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from activesel.errors import DataError
-from activesel.images.files import CannotDecode, decode_fully, format_of, open_header, read_bounded
+from activesel.images.files import CannotDecode, decode_fully, format_of, lacks_its_end, open_header, read_bounded
 from activesel.images.pixels import Pixels, Rgb, to_pixels, widen
 from activesel.records import Quarantined
 
@@ -85,7 +85,10 @@ def decode_content(content: bytes, *, max_pixels: int, at_least_px: int | None =
     try:
         if not content:
             raise CannotDecode("empty", "0 bytes")
-        return to_pixels(open_header(content, max_pixels), content, at_least_px)
+        image = open_header(content, max_pixels)
+        if lacks_its_end(format_of(content), content):  # OpenCV fills what is missing of a JPEG with grey
+            raise CannotDecode("truncated", "it has no end mark, or is shorter than it says")
+        return to_pixels(image, content, at_least_px)
     except CannotDecode as error:
         raise Refused(error.reason, error.detail) from None
 

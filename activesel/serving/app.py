@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
@@ -23,6 +24,7 @@ from activesel.serving.service import Service
 from activesel.web.guard import is_own_host
 
 _BODIES = 16  # of the longest kind, in memory at once
+_HEADER_BYTES = 65536
 _LOG = logging.getLogger(__name__)
 Handler = Callable[["Door", Request], Awaitable[Response]]
 
@@ -46,11 +48,13 @@ class Door:
         self.room = Room(_BODIES * terms.max_bytes)
 
     def check(self, request: Request) -> None:
-        """Refuse strangers: by the token, or, where none is asked for, pages of others that call this machine.
+        """Refuse heads without end, and strangers: by the token, or, where none is asked for, pages of others.
 
         Raises:
-            Rejected: 401 or 421.
+            Rejected: 401, 421 or 431.
         """
+        if sum(len(name) + len(value) for name, value in request.scope["headers"]) > _HEADER_BYTES:
+            raise Rejected(431, f"headers of more than {_HEADER_BYTES} bytes")
         if self.terms.token:
             given = request.headers.get("authorization", "").encode("utf8", "replace")
             if not hmac.compare_digest(given, f"Bearer {self.terms.token}".encode()):
@@ -88,8 +92,14 @@ def create_app(open_service: Callable[[], Service], terms: Terms) -> FastAPI:
     app.add_route("/v1/model", _guarded(model), methods=["GET"])
     app.add_route("/metrics", _guarded(metrics), methods=["GET"])
     app.add_route("/health", health, methods=["GET"])
+    app.add_exception_handler(HTTPException, _tell_nothing_here)
     app.add_route("/ready", ready, methods=["GET"])
     return app
+
+
+async def _tell_nothing_here(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse(plain_error(error.detail), error.status_code, error.headers)
 
 
 async def _watch(service: Service, refresh_s: float) -> None:

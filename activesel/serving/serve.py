@@ -123,8 +123,10 @@ def assemble(
 @contextmanager
 def _open_threads(settings: ServingConfig) -> Iterator[Threads]:
     """Start the threads; each computes alone: threads that share one image wait for each other."""
+    import cv2
     import torch
 
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # strangers do not fill our stderr
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     decoders = ThreadPoolExecutor(settings.decode_threads or count_cores(), thread_name_prefix="decode")

@@ -28,6 +28,7 @@ def bad_bodies() -> dict[str, tuple[bytes, set[int]]]:
         "text": (b"<html>hello</html>", {415}),
         "a script with a picture's name": (b"#!/bin/sh\nrm -rf /\n", {415}),
         "truncated jpeg header": (good[:20], {422}),
+        **{f"a jpeg cut to {share:.0%}": (good[: int(len(good) * share)], {422}) for share in (0.3, 0.7, 0.99)},
         "truncated png": (picture(200, "PNG", (300, 200))[:60], {422}),
         "png of 60,000 x 60,000": (png_header(60_000, 60_000, bytes(1000)), {413}),
         "png of 0 x 0": (png_header(0, 0), {422}),

@@ -67,8 +67,14 @@ def test_names_are_short_and_printable(http: TestClient, query: str) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/v1/predict/../../etc/passwd", "/static/x", "/docs", "/openapi.json"])
 def test_nothing_else_is_served(http: TestClient, path: str) -> None:
-    assert http.get(path).status_code in (404, 405)
+    answer = http.get(path)
+    assert answer.status_code in (404, 405)
+    assert list(answer.json()) == ["error"]
     assert http.get("/v1/predict").status_code == 405
+
+
+def test_a_head_without_end(http: TestClient) -> None:
+    assert http.post("/v1/predict", content=GOOD, headers={"x-big": "x" * 70_000}).status_code == 431
 
 
 def test_pages_of_others_get_nothing(http: TestClient) -> None:
