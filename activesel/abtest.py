@@ -102,11 +102,12 @@ def compare(outcomes: Outcomes, metric: Metric, *, error: float, rng: np.random.
 
 
 def pair_lots(shares: FloatArray, challenger: BoolArray) -> npt.NDArray[np.float64]:
-    """Return (p,) differences, challenger - champion, in -1..1, of the mean shares of lots that came one after the other.
+    """Return (p,) differences, challenger - champion, in -1..1, of the mean shares of lots that came near each other.
 
     shares: (l,) of each lot, NaN = nothing to count in it. A block ends as soon as both have a lot in it; who has which
-    follows from a hash and from nothing that happened. So each difference has the mean that the arms differ by, also on a
-    line that drifts, whatever was seen before: what a bet on it asks for (Shekhar and Ramdas 2023, arXiv:2112.09162).
+    follows from a hash and from nothing that happened. So each difference has the mean that the arms differ by, on a
+    line that drifts, too, whatever was seen before: what a bet on it asks for (Shekhar and Ramdas 2023,
+    arXiv:2112.09162).
     """
     gaps: list[float] = []
     block: tuple[list[float], list[float]] = ([], [])
@@ -121,16 +122,16 @@ def pair_lots(shares: FloatArray, challenger: BoolArray) -> npt.NDArray[np.float
 
 
 def rule(compared: Sequence[Compared], n_lots: int, rules: Rules) -> Ruling:
-    """Say whether to stop: for harm if anything is surely worse; for gain if something is surely better and nothing may
-    be worse by more than the margin; else when the lots are used up."""
+    """Say whether to stop: for harm if anything is surely worse; for gain if something is surely better and nothing
+    may be worse by more than the margin; else when the lots are used up."""
     for one in compared:
         if one.now[0] > 0:
             return Ruling(Stop.harm, f"the challenger has surely more {_named(one)}: by {_span(one.now)}")
     for one in compared:
         others = [other for other in compared if other is not one]
         if one.now[1] < 0 and all(other.now[1] <= rules.margin for other in others):
-            return Ruling(Stop.gain, f"the challenger has surely fewer {_named(one)}, by {_span(one.now)}, and "
-                          + " and ".join(f"at most {other.now[1]:+.3f} {_named(other)}" for other in others))  # fmt: skip
+            rest = " and ".join(f"at most {other.now[1]:+.3f} {_named(other)}" for other in others)
+            return Ruling(Stop.gain, f"the challenger has surely fewer {_named(one)}, by {_span(one.now)}, and {rest}")
     if n_lots >= rules.most_lots:
         return Ruling(Stop.limit, f"{n_lots} lots have not shown a gain; {rules.most_lots} were to be looked at")
     open_ones = "; ".join(f"{_named(one)} {_span(one.now)} after {one.n_pairs} pairs" for one in compared)

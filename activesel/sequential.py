@@ -28,11 +28,11 @@ class ConfidenceSequence:
 def bound_mean(values: FloatArray, *, error: float, low: float = 0.0, high: float = 1.0) -> ConfidenceSequence:
     """Return bounds on the mean of values (n,) that all lie in low..high, in their order.
 
-    With probability 1 - error the mean is within the bounds after every observation, of any number of them, whatever the
-    distribution, as long as each value has that mean given those before it. The hedged capital process of Waudby-Smith
-    and Ramdas (2024, J. R. Stat. Soc. B 86(1), arXiv:2010.09686, section 4.3): for every candidate mean two players bet
-    against it; who would have become 1/error times as rich by a fair game was right (Ville's inequality). Both halves are
-    one-sided tests at half of the error. Time O(n N_MEANS).
+    With probability 1 - error the mean is within the bounds after every observation, of any number of them, whatever
+    the distribution, as long as each value has that mean given those before it. The hedged capital process of
+    Waudby-Smith and Ramdas (2024, J. R. Stat. Soc. B 86(1), arXiv:2010.09686, section 4.3): against every candidate
+    mean two players bet, on a larger and on a smaller one; by a fair game either becomes 2/error times as rich with
+    probability error/2 at most (Ville's inequality). Time O(n N_MEANS).
     """
     x = (np.asarray(values, np.float64) - low) / (high - low)
     assert not len(x) or (x.min() >= 0 and x.max() <= 1), f"values beyond {low}..{high}"

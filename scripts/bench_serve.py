@@ -6,7 +6,8 @@
 In one run, each the median of alternating rounds, so that a busy machine slows all alike; every contender has the same
 core, batch size and number of threads. bare: forward passes on inputs that are ready. decode + forward: files to
 probabilities in one loop. served: `activesel serve` asked by a load generator on the other core. Processor time is what
-was spent in the contender's process, which other programs disturb less than the clock. Asked for: served >= 85 % of bare. Then every kind of hostile request, which must be answered with 4xx, and a good one.
+was spent in the contender's process, which other programs disturb less than the clock. Asked for: served >= 85 % of
+bare. Then every kind of hostile request, which must be answered with 4xx, and a good one after each.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Two models on lots: rates by hand, pairs of lots, stop rules, and how often they are wrong however often one looks."""
+"""Two models on lots: rates by hand, pairs of lots, stop rules, and how often they are wrong at any look."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ NOTHING = Estimate(0, 0, 0)
 
 
 def simulate(
-    rng: np.random.Generator, n_lots: int, recalls: tuple[float, float], rejects: tuple[float, float], share: float = 0.5
+    rng: np.random.Generator, n_lots: int,
+    recalls: tuple[float, float], rejects: tuple[float, float], share: float = 0.5,
 ) -> Outcomes:  # fmt: skip
     """Lots of 30 parts, a fifth defective, whose difficulty differs by lot; (champion, challenger)."""
     challenger = rng.random(n_lots) < share

@@ -13,6 +13,7 @@ import typer
 
 from activesel import __version__
 from activesel.cli import (
+    ab,
     adjudicate,
     assign,
     bench,
@@ -83,6 +84,7 @@ app.command("review")(review.review)
 app.add_typer(label_studio.app, name="label-studio")
 app.command("prelabel")(prelabel.prelabel)
 app.command("serve")(serve.serve)
+app.command("ab")(ab.ab)
 app.command("bench")(bench.bench)
 app.command("strategies")(strategies.strategies)
 app.add_typer(adjudicate.app, name="adjudicate")

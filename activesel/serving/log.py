@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-EVENT_TYPE = "prediction.made"
-FOLDER = "predictions"
+from activesel.pipelines.prediction_log import EVENT_TYPE
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -102,17 +102,3 @@ class PredictionLog:
     def _sync_often(self, sync_s: float) -> None:
         while not self._ended.wait(sync_s):
             self.sync()
-
-
-def read_events(folder: Path) -> list[dict[str, Any]]:
-    """Return every whole line of the log, the oldest file first; a last line that was cut short is left out."""
-    events = []
-    for path in sorted(folder.glob("*.jsonl")):
-        for line in path.read_bytes().split(b"\n")[:-1]:
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(event, dict) and event.get("type") == EVENT_TYPE and isinstance(event.get("data"), dict):
-                events.append(event)
-    return events

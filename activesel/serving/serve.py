@@ -13,9 +13,10 @@ from functools import partial
 from activesel.config import ServingConfig
 from activesel.errors import UsageError
 from activesel.lots import Arm, Split
+from activesel.pipelines.prediction_log import predictions_folder
 from activesel.serving.batching import Batcher
 from activesel.serving.lineup import Lineup, Opened
-from activesel.serving.log import FOLDER, PredictionLog
+from activesel.serving.log import PredictionLog
 from activesel.serving.metrics import Metrics
 from activesel.serving.models import (
     OpenPredictor,
@@ -72,7 +73,7 @@ def serve_predictions(
         wanted = find_wanted(workspace, request.names)
         # Read before anything is announced, so that what is wrong with a model is said here and now.
         first = {model_id: open_one(model_id) for model_id in set(wanted.values()) if model_id is not None}
-        log = PredictionLog(workspace.state / FOLDER, max_bytes=int(settings.log_mb * 1e6), sync_s=settings.sync_s)
+        log = PredictionLog(predictions_folder(workspace), max_bytes=int(settings.log_mb * 1e6), sync_s=settings.sync_s)
         service = partial(assemble, workspace, request, lambda one: first.pop(one, None) or open_one(one), threads, log)
         terms = Terms(request.host, request.token, int(settings.max_body_mb * 1e6), settings.read_timeout_s,
                       settings.refresh_s)  # fmt: skip
@@ -83,7 +84,7 @@ def serve_predictions(
         )  # fmt: skip
         url = f"http://{_shown(request.host)}:{listener.getsockname()[1]}"
         announce(Serving(url, {arm.value: found or "" for arm, found in wanted.items()}, request.engine, device,
-                         str(workspace.state / FOLDER), _warn(request.host)))  # fmt: skip
+                         str(predictions_folder(workspace)), _warn(request.host)))  # fmt: skip
         try:
             uvicorn.Server(config).run(sockets=[listener])
         except KeyboardInterrupt:

@@ -12,6 +12,7 @@ from scripts.serving.load import connect, error_of, post, read_answer
 from tests.serving.hostile import MULTIPARTS, bad_bodies
 
 _WAIT_S = 60
+_HEAD = b"POST /v1/predict HTTP/1.1\r\nhost: 127.0.0.1\r\n"
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,14 @@ def _attacks(good: bytes) -> dict[str, Send]:
     raw |= {f"a tile cut to {share:.0%}": post(good[: int(len(good) * share)]) for share in (0.1, 0.5, 0.9)}
     rng = random.Random(0)
     raw |= {f"random bytes {i}": post(rng.randbytes(20_000)) for i in range(3)}
+    megabyte = b"%x\r\n%s\r\n" % (1 << 20, bytes(1 << 20))
     raw |= {
         "oversized": post(bytes(40_000_000)),
-        "oversized without its length": b"POST /v1/predict HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: chunked\r\n\r\n"
-        + b"".join(b"%x\r\n%s\r\n" % (1 << 20, bytes(1 << 20)) for _ in range(40)) + b"0\r\n\r\n",
+        "oversized without its length": _HEAD + b"transfer-encoding: chunked\r\n\r\n" + megabyte * 40 + b"0\r\n\r\n",
         "a header of 100 kB": post(good, **{"x-big": "x" * 100_000}),
         "a lot of 300 characters": post(good, **{"x-lot": "x" * 300}),
         "no HTTP at all": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
-        "a length that is none": b"POST /v1/predict HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: -5\r\n\r\n",
+        "a length that is none": _HEAD + b"content-length: -5\r\n\r\n",
         "another host": post(good).replace(b"host: 127.0.0.1", b"host: evil.example"),
         "a path out of the folder": b"GET /../../etc/passwd HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n",
         "a method that is none": b"BREW /v1/predict HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n",
@@ -82,7 +83,7 @@ async def _write(writer: asyncio.StreamWriter, content: bytes) -> None:
 
 
 async def _drip_headers(writer: asyncio.StreamWriter) -> None:
-    writer.write(b"POST /v1/predict HTTP/1.1\r\nhost: 127.0.0.1\r\n")
+    writer.write(_HEAD)
     while True:
         await _write(writer, b"x-a: b\r\n")
         await asyncio.sleep(0.5)

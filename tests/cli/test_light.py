@@ -40,8 +40,9 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 def test_the_commands() -> None:
     assert [name.removeprefix("activesel ") for name in LEAVES] == [
         "init", "ingest", "embed", "select", "gaps", "assign", "qc", "status", "report", "export", "import",
-        "review", "prelabel", "serve", "bench", "strategies", "label-errors", "train", "doctor", "label-studio push",
-        "label-studio pull", "adjudicate list", "adjudicate set", "synth", "synth prove", "synth replay",
+        "review", "prelabel", "serve", "ab", "bench", "strategies", "label-errors", "train", "doctor",
+        "label-studio push", "label-studio pull", "adjudicate list", "adjudicate set", "synth", "synth prove",
+        "synth replay",
         "synth review", "synth recipes", "weak run", "weak table", "dataset build", "dataset list", "dataset diff",
         "dataset verify", "models export", "config show", "config schema",
     ]  # fmt: skip

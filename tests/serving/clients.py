@@ -11,8 +11,9 @@ from starlette.testclient import TestClient
 
 from activesel.lots import Arm
 from activesel.models import Predictor
+from activesel.pipelines.prediction_log import predictions_folder, read_predictions_made
 from activesel.serving.app import Terms, create_app
-from activesel.serving.log import PredictionLog, read_events
+from activesel.serving.log import PredictionLog
 from activesel.serving.models import find_wanted, open_model
 from activesel.serving.request import ServeRequest
 from activesel.serving.serve import Threads, assemble
@@ -45,7 +46,7 @@ def client(
 
 
 def logged(workspace: Workspace) -> list[dict[str, object]]:
-    return [event["data"] for event in read_events(workspace.state / "predictions")]
+    return [event["data"] for event in read_predictions_made(predictions_folder(workspace))]
 
 
 __all__ = ["asyncio", "client", "logged"]
