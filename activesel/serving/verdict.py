@@ -41,5 +41,5 @@ def judge(opened: Opened, row: Row) -> Verdict:
     probs = dict(zip(card.classes, shares, strict=True))
     label = card.classes[int(row.argmax())]
     score = round(1 - probs[card.good], 6) if card.good in probs else probs[label]
-    decision = None if opened.threshold is None else "reject" if score >= opened.threshold else "accept"
+    decision = None if opened.threshold is None else "reject" if score > opened.threshold else "accept"
     return Verdict(label, probs, score, opened.threshold, decision)
