@@ -105,6 +105,7 @@ def test_every_dependency_is_documented() -> None:
     assert [name for name in names if f"| {name} |" not in page] == []
     listed = re.findall(
         r"^\| (?:(?:demo|dev|events|review|postgres|label-studio|oracles) \| )?([a-z0-9-]+) \| ", page, flags=re.M
+        r"^\| (?:(?:demo|dev|review|serve|postgres|label-studio|oracles) \| )?([a-z0-9-]+) \| ", page, flags=re.M
     )
     assert [name for name in listed if name not in {*names, "package", "extra"}] == [], "no longer a dependency"
 

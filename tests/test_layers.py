@@ -29,6 +29,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "consensus",
         "matching",
         "splits",
+        "sequential",
+        "lots",
     ),
     ("calibration", "anchoring", "labelerrors", "labelmodel", "routing", "exploration", "drift", "resampling"),
     (
@@ -49,6 +51,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("gate",),
     ("calibration", "anchoring", "labelerrors", "labelmodel", "routing"),
     ("strategies", "reasons", "gaps", "qualitygate", "overlap", "adjudication", "dataset", "feedback"),
+    ("abtest", "calibration", "anchoring", "labelerrors", "labelmodel", "routing"),
+    ("strategies", "reasons", "gaps", "qualitygate", "overlap", "adjudication", "dataset"),
     ("workspace", "images"),
     ("catalog", "sources", "labels", "embedding", "index", "training", "predictions", "tools", "weak"),
     ("trainers", "events"),
@@ -56,6 +60,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("pipelines",),
     ("benchmark", "web", "rounds"),
     ("simulation",),
+    ("benchmark", "web"),
+    ("serving",),
     ("cli",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

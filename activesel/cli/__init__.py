@@ -13,6 +13,7 @@ import typer
 
 from activesel import __version__
 from activesel.cli import (
+    ab,
     adjudicate,
     assign,
     bench,
@@ -25,6 +26,7 @@ from activesel.cli import (
     events,
     export,
     feedback,
+    export_model,
     gaps,
     gate,
     ingest,
@@ -40,6 +42,7 @@ from activesel.cli import (
     rounds,
     select,
     simulate,
+    serve,
     status,
     strategies,
     synth,
@@ -88,6 +91,8 @@ app.command("review")(review.review)
 app.add_typer(label_studio.app, name="label-studio")
 app.command("prelabel")(prelabel.prelabel)
 app.command("monitor")(monitor.monitor)
+app.command("serve")(serve.serve)
+app.command("ab")(ab.ab)
 app.command("bench")(bench.bench)
 app.command("strategies")(strategies.strategies)
 app.add_typer(adjudicate.app, name="adjudicate")
@@ -103,6 +108,7 @@ app.command("gate")(gate.gate)
 app.add_typer(models.app, name="models")
 app.add_typer(events.app, name="events")
 app.add_typer(feedback.app, name="feedback")
+models.app.command("export")(export_model.export_model)
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Literal
-
 from pydantic import Field
-
 from activesel.config.sections import Section
 
 
@@ -76,3 +74,21 @@ class FeedbackConfig(Section):
     least_accuracy: float = Field(gt=0, le=1)
     least_known: int = Field(ge=1)
     least_confidence: float = Field(gt=0, le=1)
+
+
+class ServingConfig(Section):
+    device: str = Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    max_batch: int = Field(ge=1, le=4096)
+    max_wait_ms: float = Field(ge=0, le=10_000)
+    queue: int = Field(ge=1, le=1_000_000)
+    decode_threads: int = Field(ge=0, le=1024)
+    max_body_mb: float = Field(gt=0, le=4096)
+    max_megapixels: float = Field(gt=0)
+    read_timeout_s: float = Field(gt=0, le=3600)
+    refresh_s: float = Field(gt=0, le=3600)
+    log_mb: float = Field(gt=0)
+    sync_s: float = Field(gt=0, le=60)
+    salt: str = Field(max_length=64)
+    ab_error: float = Field(gt=0, lt=0.5)
+    ab_margin: float = Field(ge=0, lt=1)
+    ab_most_lots: int = Field(ge=2)

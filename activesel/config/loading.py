@@ -10,32 +10,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from activesel.config.flywheel import (
-    EventsConfig,
-    FeedbackConfig,
-    GateConfig,
-    MonitoringConfig,
-    RoundsConfig,
-    TrainingConfig,
-)
-from activesel.config.sections import (
-    CatalogConfig,
-    DatasetConfig,
-    DuplicatesConfig,
-    EmbeddingConfig,
-    IngestConfig,
-    PrelabelConfig,
-    QualityConfig,
-    ReportConfig,
-    ReviewConfig,
-    RoutingConfig,
-    ScoresConfig,
-    Section,
-    SelectionConfig,
-    StoppingConfig,
-    SynthConfig,
-    WeakConfig,
-)
+from activesel.config.flywheel import (EventsConfig, FeedbackConfig, GateConfig, MonitoringConfig, RoundsConfig, ServingConfig, TrainingConfig)
+from activesel.config.sections import (CatalogConfig, DatasetConfig, DuplicatesConfig, EmbeddingConfig, IngestConfig, PrelabelConfig, QualityConfig, ReportConfig, ReviewConfig, RoutingConfig, ScoresConfig, Section, SelectionConfig, StoppingConfig, SynthConfig, WeakConfig)
 from activesel.errors import ConfigError
 
 
@@ -63,6 +39,7 @@ class Config(Section):
     gate: GateConfig
     events: EventsConfig
     feedback: FeedbackConfig
+    serving: ServingConfig
 
 
 def default_path() -> Path:
@@ -128,11 +105,7 @@ def _parse_override(override: str) -> dict[str, Any]:
     return dict(value)
 
 
-_FREE_FORM = {
-    "feedback.names",
-    "selection.options",
-    "training.options",
-}  # keys below these are the strategy's or trainer's own
+_FREE_FORM = {"feedback.names", "selection.options", "training.options"}  # keys below these are the strategy's or trainer's own
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any], *, where: str, prefix: str = "") -> None:
