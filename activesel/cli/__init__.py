@@ -21,21 +21,27 @@ from activesel.cli import (
     dataset,
     doctor,
     embed,
+    evaluate,
     export,
     gaps,
+    gate,
     ingest,
     init,
     label_errors,
     label_studio,
+    models,
     monitor,
     prelabel,
     qc,
     report,
     review,
+    rounds,
     select,
+    simulate,
     status,
     strategies,
     synth,
+    train,
     weak,
 )
 from activesel.cli.failures import Terminated, report_failure
@@ -87,6 +93,12 @@ app.add_typer(synth.app, name="synth")
 app.command("label-errors")(label_errors.label_errors)
 app.add_typer(weak.app, name="weak")
 app.add_typer(dataset.app, name="dataset")
+app.add_typer(rounds.app, name="round")
+app.command("simulate")(simulate.simulate)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("gate")(gate.gate)
+app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
 

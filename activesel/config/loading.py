@@ -10,7 +10,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from activesel.config.flywheel import MonitoringConfig
+from activesel.config.flywheel import GateConfig, MonitoringConfig, RoundsConfig, TrainingConfig
 from activesel.config.sections import (
     CatalogConfig,
     DatasetConfig,
@@ -50,7 +50,10 @@ class Config(Section):
     dataset: DatasetConfig
     report: ReportConfig
     review: ReviewConfig
+    rounds: RoundsConfig
+    training: TrainingConfig
     monitoring: MonitoringConfig
+    gate: GateConfig
 
 
 def default_path() -> Path:
@@ -116,7 +119,7 @@ def _parse_override(override: str) -> dict[str, Any]:
     return dict(value)
 
 
-_FREE_FORM = {"selection.options"}  # keys below these are the strategy's own
+_FREE_FORM = {"selection.options", "training.options"}  # keys below these are the strategy's or trainer's own
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any], *, where: str, prefix: str = "") -> None:
