@@ -36,7 +36,6 @@ class Case:
     suggest and what they give the label that counts, 0..1 (`activesel label-errors`). truth: a gold image's answer.
     answers: the opinions themselves, for the expert to see after a first look. asked: `assign --next` sent it here.
     feedback: what the line's events say against that label (`activesel feedback`), a sentence.
-    answers: the opinions themselves, for the expert to see after a first look.
     """
 
     image_id: str

@@ -97,6 +97,7 @@ class Catalog:
         """What the monitors ask."""
         return Watching(self._transaction)
 
+    @property
     def events(self) -> Events:
         """What the line reported, and what came as an event and is none."""
         return Events(self._transaction, self._writing)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from typing import Any, Literal
+
 from pydantic import Field
+
 from activesel.config.sections import Section
 
 

@@ -10,8 +10,33 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from activesel.config.flywheel import (EventsConfig, FeedbackConfig, GateConfig, MonitoringConfig, RoundsConfig, ServingConfig, TrainingConfig)
-from activesel.config.sections import (CatalogConfig, DatasetConfig, DuplicatesConfig, EmbeddingConfig, IngestConfig, PrelabelConfig, QualityConfig, ReportConfig, ReviewConfig, RoutingConfig, ScoresConfig, Section, SelectionConfig, StoppingConfig, SynthConfig, WeakConfig)
+from activesel.config.flywheel import (
+    EventsConfig,
+    FeedbackConfig,
+    GateConfig,
+    MonitoringConfig,
+    RoundsConfig,
+    ServingConfig,
+    TrainingConfig,
+)
+from activesel.config.sections import (
+    CatalogConfig,
+    DatasetConfig,
+    DuplicatesConfig,
+    EmbeddingConfig,
+    IngestConfig,
+    PrelabelConfig,
+    QualityConfig,
+    ReportConfig,
+    ReviewConfig,
+    RoutingConfig,
+    ScoresConfig,
+    Section,
+    SelectionConfig,
+    StoppingConfig,
+    SynthConfig,
+    WeakConfig,
+)
 from activesel.errors import ConfigError
 
 
@@ -105,7 +130,11 @@ def _parse_override(override: str) -> dict[str, Any]:
     return dict(value)
 
 
-_FREE_FORM = {"feedback.names", "selection.options", "training.options"}  # keys below these are the strategy's or trainer's own
+_FREE_FORM = {
+    "feedback.names",
+    "selection.options",
+    "training.options",
+}  # keys below these are the strategy's or trainer's own
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any], *, where: str, prefix: str = "") -> None:
