@@ -130,11 +130,8 @@ def _parse_override(override: str) -> dict[str, Any]:
     return dict(value)
 
 
-_FREE_FORM = {
-    "feedback.names",
-    "selection.options",
-    "training.options",
-}  # keys below these are the strategy's or trainer's own
+# Keys below these are the strategy's, the trainer's, or names of classes.
+_FREE_FORM = {"feedback.names", "selection.options", "training.options"}
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any], *, where: str, prefix: str = "") -> None:
