@@ -74,9 +74,8 @@ def _of_catalog(workspace: Workspace, group_column: str) -> LabelTable:
         if row.image_id not in labels:
             continue
         group = row.meta.get(group_column) or row.path
-        mask = find_picture(row.meta.get("mask"), row.path)
-        examples.append(Example(row.path, labels[row.image_id].name, group, mask,
-                                _box_of(row.meta, row.path)))  # fmt: skip
+        mask, box = find_picture(row.meta.get("mask"), row.path), _box_of(row.meta, row.path)
+        examples.append(Example(row.path, labels[row.image_id].name, group, mask, box))
         part = find_picture(row.meta.get("part"), row.path)
         parts |= {row.path: part} if part else {}
     return LabelTable(f"the labels of {workspace.root}", tuple(examples), parts)
