@@ -155,8 +155,8 @@ def say_packages(cells: Sequence[dict[str, Any]], absent: Sequence[str]) -> list
         return lines
     return [
         "- Packages run at their own settings on images of the training half without the class, all of a cell on",
-        "  the same. Their masks are not used: the head sees vectors of whole images. anomalib's defects are of no class,",
-        "  and their texture is its own noise, as the set of textures that it can take instead is not at hand.",
+        "  the same. Their masks are not used: the head sees vectors of whole images. anomalib's defects are of no",
+        "  class, and their texture is its own noise, as the set of textures that it can take instead is not at hand.",
         "- defect-synthesis draws no real defect; which recipe a class gets was decided by eye before measuring.",
         *lines,
     ]
