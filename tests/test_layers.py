@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Lowest first. A folder's files may import each other. README.md draws the same picture.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "seeds", "progress", "tensors", "journal", "ids"),
-    ("config", "records", "requirements", "annotations"),
+    ("config", "records", "requirements", "annotations", "models"),
     (
         "uncertainty",
         "novelty",
@@ -30,13 +30,27 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "matching",
         "splits",
     ),
-    ("calibration", "anchoring", "labelerrors", "labelmodel", "routing"),
-    ("strategies", "reasons", "gaps", "qualitygate", "overlap", "adjudication", "dataset"),
+    ("calibration", "anchoring", "labelerrors", "labelmodel", "routing", "exploration", "drift", "resampling"),
+    (
+        "strategies",
+        "reasons",
+        "gaps",
+        "qualitygate",
+        "overlap",
+        "adjudication",
+        "dataset",
+        "monitoring",
+        "evaluation",
+        "rivals",
+    ),
+    ("gate",),
     ("workspace", "images"),
     ("catalog", "sources", "labels", "embedding", "index", "training", "predictions", "tools", "weak"),
+    ("trainers", "events"),
     ("report",),
     ("pipelines",),
-    ("benchmark", "web"),
+    ("benchmark", "web", "rounds"),
+    ("simulation",),
     ("cli",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

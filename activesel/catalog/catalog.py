@@ -18,7 +18,9 @@ from activesel.catalog.answers import Batch, BatchCounts, Counts, LabelColumns
 from activesel.catalog.connection import connect, translate_errors
 from activesel.catalog.images import Images, make_column, order_column
 from activesel.catalog.listing import first_paths, read_ids
+from activesel.catalog.models import Models
 from activesel.catalog.server import wait_for_writers
+from activesel.catalog.watching import Watching
 from activesel.catalog.writing import (
     FileStamp,
     add_image_rows,
@@ -83,6 +85,16 @@ class Catalog:
     def annotations(self) -> Annotations:
         """Opinions about images, what is wanted of people, and what counts."""
         return Annotations(self._transaction, self._writing)
+
+    @property
+    def models(self) -> Models:
+        """Trained models, their aliases, and what was decided about them."""
+        return Models(self._transaction, self._writing)
+
+    @property
+    def watching(self) -> Watching:
+        """What the monitors ask."""
+        return Watching(self._transaction)
 
     # Images and their files
 

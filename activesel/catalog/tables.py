@@ -5,6 +5,8 @@ One image (its content) has many files (its names); a file is in ``files`` or in
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -21,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 4
 
 metadata = MetaData()
 
@@ -91,26 +93,48 @@ labels = Table(
     UniqueConstraint("image_id", "source"),
 )
 
+
+def _said() -> list[Column[Any]]:
+    """Return the columns that hold an opinion."""
+    return [
+        Column("key", _string(32), nullable=False, unique=True),
+        Column("image_id", ForeignKey(images.c.image_id), nullable=False, index=True),
+        Column("annotator", _TEXT, nullable=False),
+        Column("role", _string(16), nullable=False),
+        Column("name", _TEXT),
+        Column("shapes", _TEXT, nullable=False),  # a JSON list
+        Column("skipped", _TEXT, nullable=False),
+        Column("created", _string(64), nullable=False),
+        Column("lead_time_s", Float),
+        Column("score", Float),
+        Column("guideline", _TEXT, nullable=False),
+        Column("prelabel", _string(16), nullable=False),
+        Column("source", _TEXT, nullable=False),
+        Column("external_id", _TEXT, nullable=False),
+        Column("note", _TEXT, nullable=False),
+    ]
+
+
 # Opinions as they came (activesel.annotations); the labels above are what counts of them.
-opinions = Table(
-    "annotations",
+opinions = Table("annotations", metadata, Column("annotation_id", _NUMBER, primary_key=True), *_said())
+
+# Opinions that were taken back where they were given: kept, and counted no more.
+withdrawn = Table(
+    "withdrawn",
     metadata,
-    Column("annotation_id", _NUMBER, primary_key=True),
-    Column("key", _string(32), nullable=False, unique=True),
-    Column("image_id", ForeignKey(images.c.image_id), nullable=False, index=True),
-    Column("annotator", _TEXT, nullable=False),
-    Column("role", _string(16), nullable=False),
-    Column("name", _TEXT),
-    Column("shapes", _TEXT, nullable=False),  # a JSON list
-    Column("skipped", _TEXT, nullable=False),
-    Column("created", _string(64), nullable=False),
-    Column("lead_time_s", Float),
-    Column("score", Float),
-    Column("guideline", _TEXT, nullable=False),
-    Column("prelabel", _string(16), nullable=False),
-    Column("source", _TEXT, nullable=False),
-    Column("external_id", _TEXT, nullable=False),
-    Column("note", _TEXT, nullable=False),
+    Column("withdrawn_id", _NUMBER, primary_key=True),
+    *_said(),
+    Column("withdrawn_at", _string(64), nullable=False),
+    Column("why", _TEXT, nullable=False),
+)
+
+# Which opinions stood in a place that we read again and again, a tool's project: one that is missing later was deleted.
+answers = Table(
+    "tool_answers",
+    metadata,
+    Column("place", _TEXT, primary_key=True),
+    Column("key", _string(32), primary_key=True),
+    sqlite_with_rowid=False,
 )
 
 resolutions = Table(
@@ -152,4 +176,64 @@ picks = Table(
     Column("image_id", ForeignKey(images.c.image_id), nullable=False, index=True),
     Column("kind", _string(16), nullable=False),
     Index("picks_by_kind", "kind"),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("model_id", _string(32), primary_key=True),
+    Column("created", _string(64), nullable=False),
+    Column("card", _TEXT, nullable=False),  # a JSON object: activesel.models.ModelCard
+)
+
+aliases = Table(
+    "aliases",
+    metadata,
+    Column("alias", _string(16), primary_key=True),
+    Column("model_id", ForeignKey(models.c.model_id), nullable=False),
+    Column("since", _string(64), nullable=False),
+)
+
+# What was decided about models, and how often each test set was looked at; rows are only added.
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("decision_id", _NUMBER, primary_key=True),
+    Column("kind", _string(16), nullable=False),
+    Column("challenger", ForeignKey(models.c.model_id), nullable=False),
+    Column("champion", _string(32)),
+    Column("outcome", _string(16), nullable=False),
+    Column("reason", _TEXT, nullable=False),
+    Column("created", _string(64), nullable=False),
+    Column("test_set", _string(64), nullable=False),
+    Column("look", Integer, nullable=False),
+    Column("details", _TEXT, nullable=False),  # a JSON object
+)
+
+# What the line reports; an event is known by its source and its id there (CloudEvents 1.0).
+events = Table(
+    "events",
+    metadata,
+    Column("event_id", _NUMBER, primary_key=True),
+    Column("source", _string(256), nullable=False),
+    Column("id", _string(256), nullable=False),
+    Column("type", _string(64), nullable=False),
+    Column("image_id", _string(256), nullable=False),  # as the line names it: an image may be ingested later
+    Column("prediction_id", _string(256), nullable=False),
+    Column("time", _string(64), nullable=False),  # when it happened, UTC, ISO 8601
+    Column("received", _string(64), nullable=False),
+    Column("data", _TEXT, nullable=False),  # a JSON object
+    UniqueConstraint("source", "id"),
+    Index("events_by_image", "image_id"),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("letter_id", _NUMBER, primary_key=True),
+    Column("digest", _string(64), nullable=False, unique=True),  # of the payload: the same one twice is one
+    Column("format", _string(32), nullable=False),
+    Column("reason", _TEXT, nullable=False),
+    Column("received", _string(64), nullable=False),
+    Column("payload", _TEXT, nullable=False),
 )

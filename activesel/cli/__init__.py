@@ -21,20 +21,27 @@ from activesel.cli import (
     dataset,
     doctor,
     embed,
+    evaluate,
     export,
     gaps,
+    gate,
     ingest,
     init,
     label_errors,
     label_studio,
+    models,
+    monitor,
     prelabel,
     qc,
     report,
     review,
+    rounds,
     select,
+    simulate,
     status,
     strategies,
     synth,
+    train,
     weak,
 )
 from activesel.cli.failures import Terminated, report_failure
@@ -78,6 +85,7 @@ app.command("import")(bring_in.bring_in)
 app.command("review")(review.review)
 app.add_typer(label_studio.app, name="label-studio")
 app.command("prelabel")(prelabel.prelabel)
+app.command("monitor")(monitor.monitor)
 app.command("bench")(bench.bench)
 app.command("strategies")(strategies.strategies)
 app.add_typer(adjudicate.app, name="adjudicate")
@@ -85,6 +93,12 @@ app.add_typer(synth.app, name="synth")
 app.command("label-errors")(label_errors.label_errors)
 app.add_typer(weak.app, name="weak")
 app.add_typer(dataset.app, name="dataset")
+app.add_typer(rounds.app, name="round")
+app.command("simulate")(simulate.simulate)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("gate")(gate.gate)
+app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
 
