@@ -12,6 +12,7 @@ from synth.files import read_image
 from synth.hosts import HostChoice, Read, choose_hosts, find_golden
 from synth.inputs import list_files
 from synth.labels_file import LabelTable, examples_of, read_labels
+from synth.likely import AUTO, likely_recipes, likely_share
 from synth.look import learn_habits
 from synth.output import check_formats
 from synth.part import part_or_all
@@ -29,10 +30,10 @@ class GenerateRequest:
 
     labels: path,label[,mask][,part][,group][,x0,y0,x1,y1]; relative paths start at ``images``, else beside it.
     label: the class to make. count: images to keep. good: the class without a defect, None = found out.
-    recipes: names, for a class with few examples or none; recipe_share: of the proposals, None = 0.3, or 1 without any
-    example. blends: modes to draw from, () = found out (choice.py). suffix: .jpg or .png, None = as the host. formats:
-    beside labels.csv. most_proposals: None = 10 for each wanted, 320 at least. explore: share of places drawn without
-    the prior. gated: whether variants are judged.
+    recipes: names, for a class with few examples or none, "auto" = found out (likely.py). recipe_share: of the
+    proposals, None = 0.3, 1 without any example, with "auto" by their number. blends: modes to draw from, () = found
+    out (choice.py). suffix: .jpg or .png, None = as the host. formats: beside labels.csv. most_proposals: None = 10 for
+    each wanted, 320 at least. explore: share of places drawn without the prior. gated: whether variants are judged.
     part_mask: where the part is, for hosts whose row names none. workers: processes; the result does not depend on it.
     """
 
@@ -139,12 +140,11 @@ def open_stock(
         SynthError: a broken image or mask.
     """
     donors, n_hidden = _cut_out(list(listing.examples), read)
-    share = request.recipe_share if request.recipe_share is not None else _RECIPE_SHARE
+    recipes, share = _recipes_beside(request, listing, donors, read)
     prior, cards = learn_prior(donors, request.explore), listing.hosts.cards
     stock = Stock(
-        request.label, request.seed, {donor.donor_id: donor for donor in donors}, listing.recipes, cards,
-        prior, request.blends,
-        (share if donors else 1.0) if listing.recipes else 0.0, read, find_golden(cards, read),
+        request.label, request.seed, {donor.donor_id: donor for donor in donors}, recipes, cards,
+        prior, request.blends, share, read, find_golden(cards, read),
         learn_habits(donors, prior.angle_spread), contents or {},
     )  # fmt: skip
     return Stocked(stock, listing.table, listing.hosts, _notes(stock, listing.hosts, len(listing.examples), n_hidden))
@@ -179,10 +179,24 @@ def _choose_recipes(request: GenerateRequest) -> Mapping[str, Recipe]:
     if not request.recipes:
         return {}
     known = load_recipes()
-    for name in request.recipes:
+    named = [name for name in request.recipes if name != AUTO]
+    for name in named:
         if name not in known:
-            raise SynthError("unknown recipe", found=repr(name), expected=", ".join(known))
-    return {name: known[name] for name in request.recipes}
+            raise SynthError("unknown recipe", found=repr(name), expected=f"{AUTO}, {', '.join(known)}")
+    return {name: known[name] for name in named}
+
+
+def _recipes_beside(
+    request: GenerateRequest, listing: Listing, donors: list[Donor], read: Read
+) -> tuple[Mapping[str, Recipe], float]:
+    """Return the recipes with those that the donors' look asks for, and their share of the proposals."""
+    recipes, share = listing.recipes, _RECIPE_SHARE
+    if AUTO in request.recipes:
+        known = load_recipes()
+        recipes = {**recipes, **{name: known[name] for name in likely_recipes(donors, read)}}
+        share = likely_share(donors)
+    share = share if request.recipe_share is None else request.recipe_share
+    return recipes, (share if donors else 1.0) if recipes else 0.0
 
 
 def _notes(stock: Stock, hosts: HostChoice, n_examples: int, n_hidden: int) -> tuple[str, ...]:
@@ -193,5 +207,7 @@ def _notes(stock: Stock, hosts: HostChoice, n_examples: int, n_hidden: int) -> t
                                               "of the other classes, none of which is known to be good")]  # fmt: skip
     notes += [f"{n_hidden} rows without mask or box are not used"] if n_hidden else []
     notes += [f"no host: {n} images, each {reason}" for reason, n in hosts.left_out.items()]
+    if stock.donors and stock.recipe_share:
+        notes.append(f"{stock.recipe_share:.0%} of the proposals are drawn by recipes: {', '.join(stock.recipes)}")
     notes += ["the part is where most good images show it (median picture)"] if stock.golden is not None else []
     return tuple(notes)

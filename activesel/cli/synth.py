@@ -41,7 +41,8 @@ def synth(
         str | None, typer.Option(metavar="NAME", help="The class without a defect: its images are the hosts.")
     ] = None,
     recipe: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Draw by this recipe, too; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Draw by this recipe, too; auto = those that few real ones look like."),
     ] = None,
     recipe_share: Annotated[
         float | None, typer.Option(metavar="SHARE", help="Proposals by recipes, 0..1; else 0.3, 1 without examples.")

@@ -38,7 +38,8 @@ def prove(
         str | None, typer.Option(metavar="NAME", help="The class without a defect: its images are the hosts.")
     ] = None,
     recipe: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Draw by this recipe, too; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Draw by this recipe, too; auto = those that few real ones look like."),
     ] = None,
     group_column: Annotated[
         str, typer.Option(metavar="COLUMN", help="Of the labels: images of one part, lot or duplicate share it.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Bounds = tuple[float | None, float | None]  # low, high; None = open
 
@@ -34,3 +34,11 @@ class Limits:
     effective: float = 2.0
     n_real: int = 0
     uncalibrated: tuple[str, ...] = RANGED
+
+    def for_recipes(self) -> Limits:
+        """Return the limits for what no donor was taken for: the range of fewer than ``ENOUGH`` real defects is a
+        guess, and a recipe is drawn beside them to be wider than they are."""
+        open_ones = Limits()
+        if self.n_real >= ENOUGH:
+            return self
+        return replace(self, area=open_ones.area, aspect=open_ones.aspect, contrast=open_ones.contrast)

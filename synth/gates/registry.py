@@ -113,6 +113,7 @@ def judge(variant: Variant, host: Host, donor: Donor | None, limits: Limits) -> 
     donor: the real defect that it was made of, or None for a recipe.
     """
     case, verdicts = Case(variant, host, donor), []
+    limits = limits.for_recipes() if donor is None else limits
     for one in _RULES:
         verdicts.append(one.judge(case, limits))
         if not verdicts[-1].ok:

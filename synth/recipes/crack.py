@@ -52,7 +52,7 @@ class Crack:
             side = jagged(rng, rng.uniform(*self.branch_length) * length, heading, step_px=piece, kink=kink)
             lines.append(side + line[at])
             starts.append(starts[parent] * float(rng.uniform(0.45, 0.8)) * (1 - 0.5 * at / len(line)))
-        lines, patch = fit(lines, margin=8, limit=size)
+        lines, patch = fit(lines, margin=max(8.0, 2 * self.width_px[1]), limit=size)  # room for a wide one, too
         width = rng.uniform(*self.width_px)
         return {
             "size": patch,
