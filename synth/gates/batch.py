@@ -49,7 +49,8 @@ class Batch:
         rows, like = describe(crops, self._embed), likeness_rows(crops, self._embed)
         verdicts = []
         for i, crop in enumerate(crops):
-            verdicts.append(self._judge_one(rows[i], like[i]))
+            limits = self._limits if variants[i].plan.source == "donor" else self._limits.for_recipes()
+            verdicts.append(self._judge_one(rows[i], like[i], limits))
             if all(one.ok for one in verdicts[-1]):
                 self._keep(rows[i], like[i], crop.group)
         return verdicts
@@ -69,12 +70,12 @@ class Batch:
             verdicts.insert(1, judge_null(crops, untouched, self._embed))
         return verdicts
 
-    def _judge_one(self, row: Rows, like: Rows) -> list[Verdict]:
-        near = (None, self._limits.near)
+    def _judge_one(self, row: Rows, like: Rows, limits: Limits) -> list[Verdict]:
+        near = (None, limits.near)
         real = float((self._real_like @ like).max()) if len(self._real_like) else -1.0
         kept = float((self._kept_like[: self._n_like] @ like).max()) if self._n_like else -1.0
         away = float(distances(row[None], self._real).min()) if len(self._real) else 0.0
-        measured = (("near-real", real, near), ("near-variant", kept, near), ("realism", away, self._limits.realism))
+        measured = (("near-real", real, near), ("near-variant", kept, near), ("realism", away, limits.realism))
         verdicts = []
         for name, value, bounds in measured:
             verdicts.append(_verdict(name, value, bounds))

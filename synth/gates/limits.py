@@ -41,4 +41,5 @@ class Limits:
         open_ones = Limits()
         if self.n_real >= ENOUGH:
             return self
-        return replace(self, area=open_ones.area, aspect=open_ones.aspect, contrast=open_ones.contrast)
+        return replace(self, area=open_ones.area, aspect=open_ones.aspect, contrast=open_ones.contrast,
+                       realism=open_ones.realism)  # fmt: skip

@@ -64,8 +64,10 @@ def test_enough_real_ones_need_no_recipe() -> None:
 
 
 def test_recipes_are_not_held_to_the_range_of_few() -> None:
-    few = Limits(area=(30.0, 40.0), aspect=(1.0, 2.0), contrast=(20.0, 30.0), seam=(None, 0.2), n_real=ENOUGH - 1)
+    few = Limits(area=(30.0, 40.0), aspect=(1.0, 2.0), contrast=(20.0, 30.0), seam=(None, 0.2), realism=(None, 1.0),
+                 n_real=ENOUGH - 1)  # fmt: skip
     assert (few.for_recipes().area, few.for_recipes().contrast) == (Limits().area, Limits().contrast)
+    assert few.for_recipes().realism == (None, None)
     assert few.for_recipes().seam == few.seam
     enough = replace(few, n_real=ENOUGH)
     assert enough.for_recipes() == enough
