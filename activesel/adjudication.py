@@ -34,8 +34,8 @@ class Case:
     skips: (annotator, why). unmatched: whether two people's shapes differ. posterior: of consensus, 0..1, None where
     nobody said anything. model, model_probability: its class and how sure it is. doubt: the class that the other images
     suggest and what they give the label that counts, 0..1 (`activesel label-errors`). truth: a gold image's answer.
+    answers: the opinions themselves, for the expert to see after a first look. asked: `assign --next` sent it here.
     feedback: what the line's events say against that label (`activesel feedback`), a sentence.
-    answers: the opinions themselves, for the expert to see after a first look.
     """
 
     image_id: str
@@ -51,6 +51,7 @@ class Case:
     feedback: str = ""
     doubt: tuple[str, float] | None = None
     answers: tuple[Annotation, ...] = ()
+    asked: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def find_reasons(case: Case, rules: QueueRules) -> dict[Reason, str]:
         found[Reason.shapes] = "their shapes do not match"
     if case.skips:
         found[Reason.skipped] = "; ".join(f"{who} could not tell: {why}" for who, why in case.skips)
-    if case.posterior is not None and case.posterior < rules.posterior:
+    if case.posterior is not None and (case.posterior < rules.posterior or case.asked):
         found[Reason.unsure] = f"the consensus, {case.consensus}, is sure to {case.posterior:.2f} only"
     if named and contradicts(case, rules):
         found[Reason.model] = (f"the model says {case.model} ({case.model_probability:.2f}), people "

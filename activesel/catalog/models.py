@@ -25,15 +25,20 @@ class Models:
         self._transaction = reading
         self._writing = writing
 
-    def register(self, card: ModelCard) -> bool:
-        """Record a model; return whether it is new. A model that is known stays as it is."""
+    def register(self, card: ModelCard, *, replaces: bool = False) -> bool:
+        """Record a model; return whether it is new. A model that is known stays as it is, unless this replaces it."""
         with self._writing() as connection:
             known = sa.select(t.models.c.model_id).where(t.models.c.model_id == card.model_id)
-            if connection.execute(known).first() is not None:
+            is_known = connection.execute(known).first() is not None
+            if is_known and not replaces:
                 return False
             values = {"model_id": card.model_id, "created": card.created, "card": _to_json(asdict(card))}
-            connection.execute(sa.insert(t.models), values)
-        return True
+            if is_known:
+                at = t.models.c.model_id == card.model_id
+                connection.execute(sa.update(t.models).where(at).values(**values))
+            else:
+                connection.execute(sa.insert(t.models), values)
+        return not is_known
 
     def cards(self) -> list[ModelCard]:
         """Return every model, the oldest first."""
