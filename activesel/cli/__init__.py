@@ -13,6 +13,7 @@ import typer
 
 from activesel import __version__
 from activesel.cli import (
+    ab,
     adjudicate,
     assign,
     bench,
@@ -22,7 +23,10 @@ from activesel.cli import (
     doctor,
     embed,
     evaluate,
+    events,
     export,
+    export_model,
+    feedback,
     gaps,
     gate,
     ingest,
@@ -37,6 +41,7 @@ from activesel.cli import (
     review,
     rounds,
     select,
+    serve,
     simulate,
     status,
     strategies,
@@ -86,6 +91,8 @@ app.command("review")(review.review)
 app.add_typer(label_studio.app, name="label-studio")
 app.command("prelabel")(prelabel.prelabel)
 app.command("monitor")(monitor.monitor)
+app.command("serve")(serve.serve)
+app.command("ab")(ab.ab)
 app.command("bench")(bench.bench)
 app.command("strategies")(strategies.strategies)
 app.add_typer(adjudicate.app, name="adjudicate")
@@ -99,6 +106,9 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("gate")(gate.gate)
 app.add_typer(models.app, name="models")
+app.add_typer(events.app, name="events")
+app.add_typer(feedback.app, name="feedback")
+models.app.command("export")(export_model.export_model)
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
 

@@ -23,7 +23,7 @@ from activesel.labels import ImageLookup
 from activesel.models import PREDICTIONS, Alias
 from activesel.monitoring import Labelled, Overrides, Regions
 from activesel.nearest import find_nearest
-from activesel.pipelines.batch import read_batch
+from activesel.pipelines.batch_file import read_batch
 from activesel.pipelines.gather import Gathered
 from activesel.pipelines.windows import find_image
 from activesel.predictions import read_predictions
