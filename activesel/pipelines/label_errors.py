@@ -54,7 +54,7 @@ def _ask_for(kind: int, probs: FloatArray, classes: IntArray, found: LabelErrors
     """Put the labels that may be of class ``kind`` in place of those in doubt; sure are those that were."""
     rows = rank_alike(probs, classes, kind)
     sure = set(found.rows[found.confident & (found.suggested == kind)].tolist())
-    own = probs[rows, classes[rows]]
+    own = np.asarray(probs[rows, classes[rows]], np.float64)
     return replace(
         found, rows=rows, suggested=np.full(len(rows), kind), self_confidence=own, margin=own - probs[rows, kind],
         confident=np.array([row in sure for row in rows.tolist()], bool),

@@ -159,7 +159,7 @@ def find_regions(gathered: Gathered, seed: int) -> tuple[Regions, list[IntArray]
     near = is_covered(nearest, radius)
     counts = np.bincount(region, minlength=len(centres))
     covered = np.bincount(region, weights=near, minlength=len(centres)) / np.maximum(1, counts)
-    typical = [rows[here[np.argsort(-(sample[here] @ centres[g]), kind="stable")]]
+    typical: list[IntArray] = [rows[here[np.argsort(-(sample[here] @ centres[g]), kind="stable")]]
                for g in range(len(centres)) for here in (np.flatnonzero(region == g),)]  # fmt: skip
     images = np.round(counts * n / len(rows)).astype(np.int64)
     return Regions(images, np.bincount(own, minlength=len(centres)), covered), typical
