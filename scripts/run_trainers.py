@@ -64,11 +64,12 @@ def main() -> None:
 
     torch.set_num_threads(asked.threads)
     workspace = open_set(asked)
-    scores: dict[str, list[Score]] = {name: [] for name in ARMS}
+    scores: dict[str, list[Score]] = {name: [] for name in asked.arms}
     for split in range(asked.splits):
         own = find_workspace(workspace.root, settings(asked, split))
         built = build_dataset(own, BuildRequest(name=f"split-{split}"))
-        for name, (trainer, options) in ARMS.items():
+        for name in asked.arms:
+            trainer, options = ARMS[name]
             scores[name].append(measure(own, built.version, trainer, options))
             print(split, name, scores[name][-1], flush=True)
     n = sum(1 for _ in read_dataset(workspace, built.version).entries)
@@ -89,6 +90,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--workspace", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--splits", type=int, default=2)
+    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
     parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()
 
