@@ -37,9 +37,9 @@ ARMS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 HEAD = """# Trainers, measured
 
-Written by `scripts/run_trainers.py`. Each row: the mean over splits, and the least and the most. Splits are by group,
-so that no part is on two sides; the test labels are in nothing that a trainer is handed. Macro-F1 counts each class
-alike; the class is the likeliest one. Seconds are of the processor, for training and predicting, with {threads}
+Written by `scripts/run_trainers.py`. Each row: the mean over splits, and the least and the most of several. They are by
+group, so that no part is on two sides; the test labels are in nothing that a trainer is handed. Macro-F1 counts each
+class alike; the class is the likeliest one. Seconds are of the processor, for training and predicting, with {threads}
 thread(s) for the arithmetic; the head's leave out embedding, which is done once ([performance.md](performance.md)).
 Fine-tuning here is short, for a processor: {short}; the rest is as [trainers.md](trainers.md) says.
 
@@ -75,9 +75,8 @@ def main() -> None:
     n = sum(1 for _ in read_dataset(workspace, built.version).entries)
     text = HEAD.format(threads=asked.threads, short=", ".join(f"`{key}={value}`" for key, value in SHORT.items()))
     text += "\n".join(describe(name, some) for name, some in scores.items())
-    text += (
-        f"\n\n{asked.labels.parent.name}: {n} images, {asked.splits} splits ({built.counts and tell(built.counts)}).\n"
-    )
+    sides = tell(built.counts)
+    text += f"\n\n{asked.labels.parent.name}: {n} images, {asked.splits} split(s) ({sides}).\n"
     asked.out.write_text(text, encoding="utf8")
     print(asked.out)
 
@@ -154,6 +153,8 @@ def describe(name: str, scores: list[Score]) -> str:
 
 
 def span(values: list[float], form: str) -> str:
+    if len(values) == 1:
+        return f"{values[0]:{form}}"
     return f"{np.mean(values):{form}} ({min(values):{form}} to {max(values):{form}})"
 
 
