@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,44 @@ class CatalogServer:
 
 
 CatalogPlace = Path | CatalogServer
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened on the line, known by its source and its id there (CloudEvents 1.0).
+
+    type: as in activesel.events.schemas, "operator.override" say. image_id: the image as the line names it, by id or by
+    path, empty where it names none. time: when it happened; received: when we were told, possibly much later; both UTC,
+    ISO 8601 to the microsecond, so that they sort as text. data: checked by the type's schema.
+    """
+
+    source: str
+    id: str
+    type: str
+    image_id: str
+    prediction_id: str
+    time: str
+    received: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """What came as an event and is none. format: which reader refused it. payload: as it came, cut if it is long.
+
+    letter_id: its number in the catalog, 0 before it is there.
+    """
+
+    format: str
+    reason: str
+    received: str
+    payload: str
+    letter_id: int = 0
+
+    @property
+    def digest(self) -> str:
+        """64 hex digits: the same payload for the same reader has the same, however often it comes."""
+        return hashlib.sha256(f"{self.format}\n{self.payload}".encode()).hexdigest()
 
 
 @dataclass(frozen=True)

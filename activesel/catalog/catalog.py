@@ -16,10 +16,12 @@ from activesel.catalog import tables as t
 from activesel.catalog.annotations import Annotations
 from activesel.catalog.answers import Batch, BatchCounts, Counts, LabelColumns
 from activesel.catalog.connection import connect, translate_errors
+from activesel.catalog.events import Events
 from activesel.catalog.images import Images, make_column, order_column
 from activesel.catalog.listing import first_paths, read_ids
 from activesel.catalog.models import Models
 from activesel.catalog.server import wait_for_writers
+from activesel.catalog.watching import Watching
 from activesel.catalog.writing import (
     FileStamp,
     add_image_rows,
@@ -89,6 +91,16 @@ class Catalog:
     def models(self) -> Models:
         """Trained models, their aliases, and what was decided about them."""
         return Models(self._transaction, self._writing)
+
+    @property
+    def watching(self) -> Watching:
+        """What the monitors ask."""
+        return Watching(self._transaction)
+
+    @property
+    def events(self) -> Events:
+        """What the line reported, and what came as an event and is none."""
+        return Events(self._transaction, self._writing)
 
     # Images and their files
 

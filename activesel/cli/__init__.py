@@ -13,6 +13,7 @@ import typer
 
 from activesel import __version__
 from activesel.cli import (
+    ab,
     adjudicate,
     assign,
     bench,
@@ -22,7 +23,10 @@ from activesel.cli import (
     doctor,
     embed,
     evaluate,
+    events,
     export,
+    export_model,
+    feedback,
     gaps,
     gate,
     ingest,
@@ -30,11 +34,15 @@ from activesel.cli import (
     label_errors,
     label_studio,
     models,
+    monitor,
     prelabel,
     qc,
     report,
     review,
+    rounds,
     select,
+    serve,
+    simulate,
     status,
     strategies,
     synth,
@@ -82,6 +90,9 @@ app.command("import")(bring_in.bring_in)
 app.command("review")(review.review)
 app.add_typer(label_studio.app, name="label-studio")
 app.command("prelabel")(prelabel.prelabel)
+app.command("monitor")(monitor.monitor)
+app.command("serve")(serve.serve)
+app.command("ab")(ab.ab)
 app.command("bench")(bench.bench)
 app.command("strategies")(strategies.strategies)
 app.add_typer(adjudicate.app, name="adjudicate")
@@ -89,10 +100,15 @@ app.add_typer(synth.app, name="synth")
 app.command("label-errors")(label_errors.label_errors)
 app.add_typer(weak.app, name="weak")
 app.add_typer(dataset.app, name="dataset")
+app.add_typer(rounds.app, name="round")
+app.command("simulate")(simulate.simulate)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("gate")(gate.gate)
 app.add_typer(models.app, name="models")
+app.add_typer(events.app, name="events")
+app.add_typer(feedback.app, name="feedback")
+models.app.command("export")(export_model.export_model)
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
 

@@ -174,3 +174,9 @@ def _show_move(moved: Moved, *, as_json: bool) -> None:
         return
     show_pairs([("champion", moved.champion), ("before", moved.before or "none"), ("because", moved.reason),
                 ("changed", "yes" if moved.is_new else "nothing")])  # fmt: skip
+
+
+"""activesel models: the models of a workspace."""
+
+
+app = typer.Typer(help="The models of a workspace.", no_args_is_help=True)

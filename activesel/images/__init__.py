@@ -16,24 +16,30 @@ from activesel.images.files import IMAGE_SUFFIXES
 from activesel.images.images import (
     Box,
     CheckedImage,
+    Refused,
     check_image,
     content_id,
     crop_jpeg,
+    decode_content,
     decode_pixels,
     decode_rgb,
     thumbnail_jpeg,
     view_image,
 )
+from activesel.images.pixels import widen
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "Box",
     "CheckedImage",
+    "Refused",
     "check_image",
     "content_id",
     "crop_jpeg",
+    "decode_content",
     "decode_pixels",
     "decode_rgb",
     "thumbnail_jpeg",
     "view_image",
+    "widen",
 ]

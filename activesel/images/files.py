@@ -77,7 +77,7 @@ def open_header(content: bytes, max_pixels: int) -> Image.Image:
     try:
         image: Image.Image = _reader(kind)(BytesIO(content))
     except pillow_errors() as error:
-        reason = "truncated" if _lacks_its_end(kind, content) else "unreadable"
+        reason = "truncated" if lacks_its_end(kind, content) else "unreadable"
         raise CannotDecode(reason, first_line(error)) from None
     _refuse_bomb(image.size, max_pixels)
     return image
@@ -122,7 +122,7 @@ def _webp_size(content: bytes) -> tuple[int, int]:
     return width & 0x3FFF, height & 0x3FFF
 
 
-def _lacks_its_end(kind: str, content: bytes) -> bool:
+def lacks_its_end(kind: str, content: bytes) -> bool:
     """Tell whether the file stops before the mark, or the length, that its format puts into it."""
     if kind == "PNG":
         return content.rfind(b"IEND\xaeB`\x82") < 0
@@ -138,7 +138,7 @@ def _lacks_its_end(kind: str, content: bytes) -> bool:
 def decode_fully(image: Image.Image, content: bytes) -> None:
     """Decode every pixel, a JPEG at 1/8 of its size: that reads all of the file and saves most of the arithmetic."""
     kind = format_of(content)
-    if _lacks_its_end(kind, content):
+    if lacks_its_end(kind, content):
         raise CannotDecode("truncated", f"the {kind} has no end mark, or is shorter than it says")
     if kind == "JPEG":
         image.draft(None, (1, 1))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from activesel.errors import DataError
-from activesel.images.files import CannotDecode, decode_fully, format_of, open_header, read_bounded
+from activesel.images.files import CannotDecode, decode_fully, format_of, lacks_its_end, open_header, read_bounded
 from activesel.images.pixels import Pixels, Rgb, to_pixels, widen
 from activesel.records import Quarantined
 
@@ -74,6 +74,31 @@ def decode_pixels(path: Path, *, max_pixels: int, at_least_px: int | None = None
     except CannotDecode as error:
         raise DataError("cannot decode the image", where=str(path), found=f"{error.reason}: {error.detail}",
                         hint="run `activesel ingest` again to set it aside") from None  # fmt: skip
+
+
+def decode_content(content: bytes, *, max_pixels: int, at_least_px: int | None = None) -> Pixels:
+    """Return bytes that somebody sent as decode_pixels returns a file; the caller has bounded their number.
+
+    Raises:
+        Refused: they are no image, are cut short, or have more than ``max_pixels``.
+    """
+    try:
+        if not content:
+            raise CannotDecode("empty", "0 bytes")
+        image = open_header(content, max_pixels)
+        if lacks_its_end(format_of(content), content):  # OpenCV fills what is missing of a JPEG with grey
+            raise CannotDecode("truncated", "it has no end mark, or is shorter than it says")
+        return to_pixels(image, content, at_least_px)
+    except CannotDecode as error:
+        raise Refused(error.reason, error.detail) from None
+
+
+class Refused(DataError):
+    """Bytes that are not taken for an image. reason: as in records.Quarantined."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"cannot decode the image; {reason}: {detail}")
+        self.reason = reason
 
 
 def thumbnail_jpeg(path: Path, *, longest_px: int, max_pixels: int, box: Box | None = None) -> bytes:

@@ -58,7 +58,7 @@ def serve_review(workspace: Workspace, request: ReviewRequest, announce: Callabl
     except ModuleNotFoundError as error:
         raise UsageError(f"the review page needs {error.name}", hint="pip install 'activesel[review]'") from None
     classes = [check_class(name) for name in (*request.classes, *workspace.config.review.classes)]
-    with Catalog.open(workspace.catalog_place) as catalog, _listen(request.host, request.port) as listener:
+    with Catalog.open(workspace.catalog_place) as catalog, listen(request.host, request.port) as listener:
         review = Review(workspace, catalog, request.batch_id, adjudicate=request.adjudicate, classes=classes)
         port = int(listener.getsockname()[1])
         people = People.invite(people_names, port)
@@ -91,7 +91,12 @@ def _check_person(name: str) -> str:
 
 
 @contextmanager
-def _listen(host: str, port: int) -> Iterator[socket.socket]:
+def listen(host: str, port: int) -> Iterator[socket.socket]:
+    """Hold a port.
+
+    Raises:
+        UnreachableError: the address or port is taken, or not this machine's.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
