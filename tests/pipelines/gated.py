@@ -18,7 +18,7 @@ from activesel.workspace import Workspace
 from tests.pipelines.workspaces import KINDS, Job, make_job, make_vectors
 
 PLAIN = ("embedding.pooling=plain", "embedding.good=free", "duplicates.similarity=0.9999", "dataset.validation=0.35",
-         "dataset.test=0.45", "gate.resamples=100", "gate.false_rejects=0.1", "gate.most_false_rejects=0.5",
+         "dataset.test=0.45", "gate.resamples=100", "gate.false_rejects=0.1", "gate.most_false_rejects=0.95",
          "gate.margin=0.1", "gate.least_defects=10", "gate.least_class=5")  # fmt: skip
 
 

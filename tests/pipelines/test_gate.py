@@ -88,7 +88,7 @@ def test_killed_anywhere_and_rerun_is_the_same_state(gated: Job, monkeypatch: py
     class KilledError(BaseException):
         pass
 
-    def die(*_: object) -> None:
+    def die(*_: object, **__: object) -> None:
         raise KilledError
 
     for owner, name in ((story, "keep_test_set"), (story, "_write"), (story.Catalog, "close")):
