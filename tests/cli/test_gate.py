@@ -37,13 +37,14 @@ def test_from_a_model_to_a_champion_and_back(cli: Cli, job: Job) -> None:
     rejected = cli("gate", *options(job))
     assert rejected.code == 4
     assert rejected.out.startswith("verdict     REJECT")
+    add_model(job, 3, 3.0)
     held = cli("gate", "--json", *options(job, "gate.least_defects=500"))
     assert (held.code, held.json["verdict"]) == (5, "hold")
     assert held.json["label_more"]["defects"] > 300
     assert cli("models", "promote", "--force", "try it", *options(job)).code == 0
     assert cli("models", "rollback", "--json", *options(job)).json["champion"] == "1".zfill(12)
     listed = cli("models", "list", "--json", *options(job)).json
-    assert [one["aliases"] for one in listed] == [["champion"], ["previous"]]
+    assert [one["aliases"] for one in listed] == [["champion"], [], ["previous"]]
     shown = cli("models", "show", *options(job)).out
     assert "rolled back" in shown
     assert "try it" in shown
