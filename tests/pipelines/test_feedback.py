@@ -12,6 +12,7 @@ from activesel.annotations import Annotation, LabelState
 from activesel.catalog import Catalog
 from activesel.errors import DataError
 from activesel.pipelines.adjudicate import queue
+from activesel.pipelines.batch_file import read_batch
 from activesel.pipelines.feedback import FeedbackRun, read_contradictions, run_feedback, table_feedback
 from activesel.pipelines.opinions import settle_all
 from activesel.records import Event
@@ -126,7 +127,6 @@ def test_a_label_that_the_line_contradicts_waits_for_an_expert(job: Job) -> None
         catalog.add_batch("0002", [job.ids[row]], ["train"], "2026-01-02")
     job.select(3)  # a batch with a file, whose images people label
     batch = job.batch_folders[-1]
-    from activesel.pipelines.batch import read_batch
 
     image_id = read_batch(job.workspace, batch).picks[0].image_id
     with Catalog.open(job.workspace.catalog_place) as catalog:
