@@ -135,13 +135,13 @@ def test_a_label_that_the_line_contradicts_waits_for_an_expert(job: Job) -> None
     add(job, event(400, "downstream.return", image_id, verdict="crack"))
     assert run(job).n_doubted == 1
     assert read_contradictions(job.workspace)[image_id][0] == "free"
-    (item,) = queue(job.open(*SETTINGS), batch)
+    (item,) = queue(job.open(*SETTINGS, "quality.posterior=0"), batch)
     assert (item.image_id, item.code) == (image_id, "feedback")
     assert item.reasons == ("downstream return (2026-03-01) says crack",)
     with Catalog.open(job.workspace.catalog_place) as catalog:
         catalog.annotations.add([Annotation(image_id, "ann", name="crack", created="2027-01-01")],
                                 lambda opinions, present: settle_all(opinions, present, good="free"))  # fmt: skip
-    assert queue(job.open(*SETTINGS), batch) == [], "it is labelled otherwise by now"
+    assert queue(job.open(*SETTINGS, "quality.posterior=0"), batch) == [], "it is labelled otherwise by now"
 
 
 def test_examples_lead_the_next_selection(job: Job) -> None:
