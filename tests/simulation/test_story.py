@@ -62,7 +62,7 @@ def test_no_round_sees_a_test_image(out: Path) -> None:
     with (out / "seed-0" / "test.csv").open() as stream:
         test = {row["path"] for row in csv.DictReader(stream)}
     for batch in out.glob("seed-0/*/.activesel/batches/*/batch.csv"):
-        assert not test & {row["path"] for row in csv.DictReader(batch.open())}
+        assert not test & {row["path"] for row in csv.DictReader(batch.read_text().splitlines())}
 
 
 def test_again_changes_nothing(words: list[str], out: Path) -> None:
