@@ -13,6 +13,7 @@ EXIT_REFUSED = 4
 EXIT_INCONCLUSIVE = 5
 EXIT_UNREACHABLE = 6
 EXIT_LOCKED = 7
+EXIT_WAITING = 8
 EXIT_INTERRUPTED = 130
 
 
@@ -93,3 +94,9 @@ class LockedError(ActiveselError):
     """Another command is writing to the same workspace."""
 
     exit_code = EXIT_LOCKED
+
+
+class WaitingError(ActiveselError):
+    """The work goes on once people have labelled, decided or approved something."""
+
+    exit_code = EXIT_WAITING

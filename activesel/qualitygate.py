@@ -60,7 +60,7 @@ def decide(agreement: Agreement | None, gold: Sequence[GoldScore], thresholds: T
         f"{one.annotator} gave {one.n_right} of {one.n} known answers: {one.high:.3f} at best, not {thresholds.gold:g}"
         for one in gold if one.high < thresholds.gold
     ]  # fmt: skip
-    if agreement is not None and agreement.at_most < thresholds.kappa:
+    if agreement is not None and _surely_fails(agreement, thresholds):
         failures.append(f"{_say_kappa(agreement)}: surely below {thresholds.kappa:g}")
     if failures:
         return Decision(Verdict.failed, tuple(failures))
@@ -73,6 +73,11 @@ def decide(agreement: Agreement | None, gold: Sequence[GoldScore], thresholds: T
     told = "it lies too near the threshold for labels to tell: settle the disagreements and mend the guideline"
     told = told if n_more is None else f"label {n_more} more images twice"
     return Decision(Verdict.inconclusive, (*doubts, told), n_more)
+
+
+def _surely_fails(agreement: Agreement, thresholds: Thresholds) -> bool:
+    """Tell whether the pairs speak against the labels; where few all agree, the bound is the prior's alone."""
+    return agreement.kappa is not None and agreement.kappa < thresholds.kappa and agreement.at_most < thresholds.kappa
 
 
 def _find_doubts(agreement: Agreement, thresholds: Thresholds) -> list[str]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import json
 import random
 import re
 import sys
@@ -24,6 +25,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from PIL import Image
 
 from activesel.annotations import Annotation, Box, Mask, Polygon
 from activesel.catalog import Catalog
@@ -39,6 +42,7 @@ _PATHS = ("/images/line 1/a.png", "/images/ä&b.jpg", "/images/line-2/a.png")
 _IDS = tuple(f"{number:032x}" for number in (1, 2, 3))
 _SIZE = (64, 48)
 _IMPORT_EVERY = 100
+FORMS = ("cvat-untouched", "labelbox-beside", "ground-truth-masks", "scale-tasks")  # that are read and not written
 # Pieces that a parser may trip over.
 _PIECES = (
     *(b"\x00", b"\xff\xfe", b"\xed\xa0\x80", b'"', b"'", b"{", b"}", b"[", b"]", b"<", b">", b"&", b"&a;", b"\\"),
@@ -92,6 +96,57 @@ def make_sheet() -> Sheet:
     return Sheet(tuple(items), ("crack", "good", "pit"), "0001")
 
 
+def make_picture() -> bytes:
+    """Return a mask of 64 x 48 px: a rectangle of #2ca02c on white."""
+    packed = io.BytesIO()
+    picture = Image.new("RGB", _SIZE, "#ffffff")
+    picture.paste("#2ca02c", (5, 5, 20, 12))
+    picture.save(packed, "PNG")
+    return packed.getvalue()
+
+
+def files_of(name: str) -> Files:
+    """Return right files of a format, or of another form of it, the one to read first."""
+    found = get_format(format_of(name))
+    fitted, _ = fit(make_sheet(), found.holds)
+    written = {one: content.encode() for one, content in found.writes(fitted).items()}
+    if name == "cvat-untouched":
+        return {one: content.replace(b'source="manual"', b'source="auto"', 3) for one, content in written.items()}
+    if name == "labelbox-beside":
+        masks = [{"mask": {"instanceURI": "m.png", "colorRGB": [44, 160, 44]}}, {"mask": {"instanceURI": "m.png"}}]
+        lines = [{"dataRow": {"globalKey": one}, "name": "pit", **more} for one, more in zip(_IDS, masks, strict=False)]
+        drawn = {"name": "pit", "composite_mask": {"url": "m.png", "color_rgba": [44, 160, 44, 255]}}
+        label = {"id": "1", "annotations": {"objects": [drawn]}}
+        row = {"data_row": {"global_key": _IDS[2]}, "projects": {"p": {"labels": [label]}}}
+        return {"f": _as_lines([*lines, row]), "m.png": make_picture()}
+    if name == "ground-truth-masks":
+        colours = {"0": {"class-name": "BACKGROUND", "hex-color": "#ffffff"},
+                   "1": {"class-name": "pit", "hex-color": "#2ca02c"}}  # fmt: skip
+        meta = {"internal-color-map": colours, "human-annotated": "yes", "creation-date": "2026-01-01T10:00:00"}
+        lines = [
+            {"source-ref": "s3://b" + path, "s-ref": "s3://b/out/m.png", "s-ref-metadata": meta} for path in _PATHS
+        ]
+        return {"f": _as_lines(lines), "m.png": make_picture()}
+    if name == "scale-tasks":
+        drawn = [
+            {"type": "box", "label": "pit", "left": 1, "top": 2, "width": 3, "height": 4},
+            {"type": "polygon", "label": "pit", "vertices": [{"x": 0, "y": 0}, {"x": 4.5, "y": 0}, {"x": 4, "y": 3}]},
+        ]
+        tasks = [{"task_id": f"t{one}", "status": "completed", "completed_at": "2026-01-01T10:00:00Z", "unique_id": one,
+                  "params": {"attachment": path}, "metadata": {"activesel_id": one}, "response": {"annotations": drawn}}
+                 for one, path in zip(_IDS, _PATHS, strict=True)]  # fmt: skip
+        return {"f": json.dumps({"docs": tasks}).encode()}
+    return written
+
+
+def _as_lines(records: Sequence[object]) -> bytes:
+    return "".join(json.dumps(one) + "\n" for one in records).encode()
+
+
+def format_of(name: str) -> str:
+    return next(one for one in annotation_format_names() if name.startswith(one))
+
+
 def damage(content: bytes, rng: random.Random) -> bytes:
     """Change a file in one to three places: other values, bytes, pieces, cuts, copies."""
     for _ in range(rng.randint(1, 3)):
@@ -142,22 +197,30 @@ def write_damaged(files: Files, out: Path, rng: random.Random, *, several: bool)
     out.write_bytes(packed.getvalue() if inside else damage(packed.getvalue(), rng))
 
 
+def write_beside(files: Files, out: Path, rng: random.Random) -> None:
+    """Write a file and the pictures beside it, of which one is damaged."""
+    changed = rng.choice([*files, next(iter(files))])  # the file itself more often than its picture
+    for name, content in files.items():
+        path = out if name == next(iter(files)) else out.with_name(name)
+        path.write_bytes(damage(content, rng) if name == changed else content)
+
+
 def fuzz(name: str, n: int, seed: int, folder: Path, workspace: Workspace | None = None) -> Outcome:
-    """Damage and read n files of one format. workspace: some are imported there, too."""
-    found = get_format(name)
-    fitted, _ = fit(make_sheet(), found.holds)
-    files = {one: content.encode() for one, content in found.writes(fitted).items()}
+    """Damage and read n files of one format, or form of one. workspace: some are imported there, too."""
+    found, files = get_format(format_of(name)), files_of(name)
     lookup = ImageLookup(dict(zip(_PATHS, _IDS, strict=True)), (), dict.fromkeys(_IDS, _SIZE))
     rng = random.Random(f"{name} {seed}")
     counts: Counter[str] = Counter()
     crashes, slowest = [], 0.0
     for number in range(n):
         out = folder / f"{name}.fuzz"
-        packed = found.several_files or (name == "cvat" and number % 2 == 0)
-        write_damaged(files, out, rng, several=packed)
+        if name in FORMS:
+            write_beside(files, out, rng)
+        else:
+            write_damaged(files, out, rng, several=found.several_files or (name == "cvat" and number % 2 == 0))
         began = time.perf_counter()
         try:
-            counts[_try(out, lookup, name, workspace if number % _IMPORT_EVERY == 0 else None)] += 1
+            counts[_try(out, lookup, found.name, workspace if number % _IMPORT_EVERY == 0 else None)] += 1
         except Exception:  # noqa: BLE001 - what is looked for
             crashes.append(f"{number}: {traceback.format_exc().splitlines()[-1]}")
             out.rename(folder / f"{name}-{number}.crash")
@@ -168,7 +231,10 @@ def fuzz(name: str, n: int, seed: int, folder: Path, workspace: Workspace | None
 def _try(path: Path, lookup: ImageLookup, name: str, workspace: Workspace | None) -> str:
     with contextlib.suppress(DataError):  # rightly, of a damaged file
         guess_format(path)
-    refusals = [_refusal(lambda: list(get_format(name).reads(path, lookup)))]
+    found = get_format(name)
+    refusals = [_refusal(lambda: list(found.reads(path, lookup)))]
+    if found.reads_accepting is not None:
+        refusals.append(_refusal(lambda: list(found.reads_accepting(path, lookup))))
     if workspace is not None:
         before = _opinions(workspace)
         refusals.append(_refusal(lambda: import_annotations(workspace, ImportRequest(path, name))))
@@ -204,7 +270,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--formats", default=",".join(annotation_format_names()))
+    parser.add_argument("--formats", default=",".join((*annotation_format_names(), *FORMS)))
     parser.add_argument("--keep", type=Path, help="folder for files that crashed")
     given = parser.parse_args(arguments)
     failed = 0

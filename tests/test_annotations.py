@@ -21,7 +21,7 @@ from activesel.annotations import (
     shapes_to_json,
 )
 from activesel.catalog import Catalog
-from activesel.catalog.annotations import Added
+from activesel.catalog.annotations import Added, Withdrawn
 from activesel.catalog.connection import connect
 from activesel.catalog.writing import FileStamp
 from activesel.records import CatalogPlace, ImageRow, Label
@@ -112,3 +112,36 @@ def test_a_catalog_of_version_1_is_brought_along(catalog_place: CatalogPlace) ->
         assert catalog.annotations.read() == []
     with Catalog.open(catalog_place) as catalog:
         assert catalog.counts().n_images == 0
+
+
+def test_what_is_withdrawn_is_kept_and_counts_no_more(catalog: Catalog) -> None:
+    first, second = opinion(created="2026-01-01", shapes=SHAPES), opinion(1)
+    catalog.annotations.add([first, second], place="a")
+    assert catalog.annotations.keys_at("a") == {first.key: first.image_id, second.key: second.image_id}
+    counting = [
+        Resolution(first.image_id, "crack", LabelState.agreed),
+        Resolution(second.image_id, "pit", LabelState.raw),
+    ]
+    catalog.annotations.resolve(counting)
+    for n in (1, 0):  # again, after a crash
+        assert catalog.annotations.withdraw([first.key], lambda _some, _now: [], at="2026-02-01", why="deleted") == n
+    assert catalog.annotations.read() == [second]
+    assert catalog.annotations.withdrawn() == [Withdrawn(first, "2026-02-01", "deleted")]
+    assert catalog.annotations.keys_at("a") == {second.key: second.image_id}
+    assert catalog.annotations.resolutions()[first.image_id] == Resolution(first.image_id, None, LabelState.raw)
+    assert catalog.labels()[second.image_id].name == "pit"
+    assert first.image_id not in catalog.labels()
+    assert catalog.annotations.add([first]) == Added(0, 0, 1), "an older file"
+    assert catalog.annotations.add([first], place="a") == Added(1, 0, 0)
+    assert catalog.annotations.withdrawn() == []
+
+
+def test_a_catalog_of_version_3_is_brought_along(catalog_place: CatalogPlace) -> None:
+    Catalog.open(catalog_place).close()
+    engine = connect(catalog_place)
+    with engine.begin() as connection:
+        for statement in ("DROP TABLE withdrawn", "DROP TABLE tool_answers", "UPDATE schema_version SET version = 3"):
+            connection.execute(sa.text(statement))
+    engine.dispose()
+    with Catalog.open(catalog_place) as catalog:
+        assert (catalog.annotations.withdrawn(), catalog.annotations.keys_at("a")) == ([], {})

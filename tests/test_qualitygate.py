@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from activesel.agreement import Agreement, measure_agreement
@@ -26,6 +27,13 @@ def test_many_disagreements_fail() -> None:
     decision = decide(agreement(100, 60, 840), [], USUAL)
     assert decision.verdict is Verdict.failed
     assert "surely below 0.9" in decision.reasons[0]
+
+
+@pytest.mark.parametrize("table", [np.diag([1, 1, 0, 0]), np.diag([1, 0])])
+def test_few_pairs_of_one_mind_do_not_fail(table: npt.NDArray[np.int64]) -> None:
+    found = measure_agreement(table, np.random.default_rng(0))
+    assert found.at_most < USUAL.kappa, "the prior alone would fail them"
+    assert decide(found, [], USUAL).verdict is Verdict.inconclusive
 
 
 @pytest.mark.parametrize(

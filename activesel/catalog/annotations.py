@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any
 
@@ -19,6 +19,7 @@ RESOLVED = "resolved"  # the source under which what counts lies among the label
 _Transaction = Callable[[], AbstractContextManager[sa.Connection]]
 # From all opinions about some images, oldest first, and what counts for them, what shall count.
 Settle = Callable[[Sequence[Annotation], Mapping[str, Resolution]], Sequence[Resolution]]
+_COUNTED = frozenset({LabelState.raw, LabelState.agreed})  # what people's opinions brought about
 _FIELDS = ("image_id", "annotator", "name", "skipped", "created", "lead_time_s", "score", "guideline", "prelabel",
            "source", "external_id", "note")  # fmt: skip
 
@@ -30,6 +31,20 @@ class Added:
     n_new: int
     n_changed: int
     n_known: int
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    """An opinion that was taken back. at: UTC, ISO 8601. why: in words."""
+
+    annotation: Annotation
+    at: str
+    why: str
+
+
+def with_unsaid(one: Annotation, known: Annotation | None) -> Annotation:
+    """Return an opinion that is read again, its guideline kept where only the former reading said it."""
+    return one if known is None or one.guideline else replace(one, guideline=known.guideline)
 
 
 def is_open(present: Resolution | None) -> bool:
@@ -44,24 +59,74 @@ class Annotations:
         self._transaction = reading
         self._writing = writing
 
-    def add(self, annotations: Sequence[Annotation], settle: Settle | None = None) -> Added:
+    def add(self, annotations: Sequence[Annotation], settle: Settle | None = None, *, place: str = "") -> Added:
         """Record opinions about known images, all or none; what is known already changes nothing.
 
         settle: decides in the same transaction what counts for the images of which something new was said, or nothing
         counted; the others stay as they are, so that the same opinions again undo nothing that came after them.
+        place: where they stand now, e.g. a tool's project; those that were withdrawn come back if they stand there
+        again. An older file does not bring them back.
         """
         by_key = {one.key: one for one in annotations}
         with self._writing() as connection:
+            gone = self._gone(connection, by_key)
+            if place:
+                self._note_place(connection, place, by_key)
+                _delete(connection, t.withdrawn, t.withdrawn.c.key, gone)
+            else:
+                by_key = {key: one for key, one in by_key.items() if key not in gone}
             known = self._read(connection, t.opinions.c.key, by_key)
+            by_key = {key: with_unsaid(one, known.get(key)) for key, one in by_key.items()}
             changed = [key for key, one in known.items() if by_key[key] != one]
-            keys = [{"a_key": key} for key in changed]
-            if keys:
-                connection.execute(sa.delete(t.opinions).where(t.opinions.c.key == sa.bindparam("a_key")), keys)
+            _delete(connection, t.opinions, t.opinions.c.key, changed)
             fresh = [key for key in by_key if key not in known]
             insert(connection, t.opinions, [_to_row(key, by_key[key]) for key in [*fresh, *changed]])
             if settle is not None:
                 self._settle(connection, by_key, {*fresh, *changed}, settle)
-        return Added(len(fresh), len(changed), len(known) - len(changed))
+        n_left_alone = 0 if place else len(gone)
+        return Added(len(fresh), len(changed), len(known) - len(changed) + n_left_alone)
+
+    def withdraw(self, keys: Collection[str], settle: Settle, *, at: str, why: str) -> int:
+        """Count these opinions no more, but keep them; return how many there were. What an expert decided stays.
+
+        settle: as for ``add``. An image of which nobody's opinion is left has no class. at: UTC, ISO 8601.
+        """
+        with self._writing() as connection:
+            gone = self._read(connection, t.opinions.c.key, keys)
+            rows = [{**_to_row(key, one), "withdrawn_at": at, "why": why} for key, one in gone.items()]
+            _delete(connection, t.opinions, t.opinions.c.key, gone)
+            _delete(connection, t.withdrawn, t.withdrawn.c.key, gone)
+            insert(connection, t.withdrawn, rows)
+            touched = {one.image_id for one in gone.values()}
+            left = list(self._read(connection, t.opinions.c.image_id, touched).values())
+            present = self._resolutions(connection, touched)
+            found = {one.image_id: one for one in settle(left, present)}
+            open_again = {image_id: Resolution(image_id, None, LabelState.raw) for image_id, one in present.items()
+                          if image_id not in found and one.state in _COUNTED}  # fmt: skip
+            self._resolve(connection, {key: one for key, one in {**open_again, **found}.items()
+                                       if one != present.get(key)})  # fmt: skip
+        return len(gone)
+
+    def withdrawn(self) -> list[Withdrawn]:
+        """Return every opinion that was taken back, in the order in which they were."""
+        with self._transaction() as connection:
+            rows = map(tuple, connection.execute(sa.select(t.withdrawn).order_by(t.withdrawn.c.withdrawn_id)))
+            return [Withdrawn(_from_row(row[:-2]), *row[-2:]) for row in rows]
+
+    def keys_at(self, place: str) -> dict[str, str]:
+        """Return the image id of each opinion that stood in a place when it was read last and still counts, by key."""
+        columns = (t.opinions.c.key, t.opinions.c.image_id)
+        query = sa.select(*columns).join(t.answers, t.answers.c.key == t.opinions.c.key)
+        with self._transaction() as connection:
+            return {row.key: row.image_id for row in connection.execute(query.where(t.answers.c.place == place))}
+
+    def _gone(self, connection: sa.Connection, keys: Iterable[str]) -> set[str]:
+        return {row.key for row in select_in(connection, sa.select(t.withdrawn.c.key), t.withdrawn.c.key, keys)}
+
+    def _note_place(self, connection: sa.Connection, place: str, keys: Iterable[str]) -> None:
+        query = sa.select(t.answers.c.key).where(t.answers.c.place == place)
+        seen = {row.key for row in select_in(connection, query, t.answers.c.key, keys)}
+        insert(connection, t.answers, [{"place": place, "key": key} for key in keys if key not in seen])
 
     def _settle(
         self, connection: sa.Connection, by_key: Mapping[str, Annotation], told: Collection[str], settle: Settle
@@ -141,6 +206,11 @@ class Annotations:
             rows = connection.execute(query if batch_id is None else query.where(t.tasks.c.batch_id == batch_id)).all()
         return [Task(row.batch_id, row.image_id, row.route, row.n_wanted, row.overlap, row.gold, row.prelabel)
                 for row in rows]  # fmt: skip
+
+
+def _delete(connection: sa.Connection, table: sa.Table, column: sa.Column[Any], keys: Collection[str]) -> None:
+    if keys:
+        connection.execute(sa.delete(table).where(column == sa.bindparam("a_key")), [{"a_key": key} for key in keys])
 
 
 def _to_row(key: str, one: Annotation) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from activesel.catalog.images import Images, make_column, order_column
 from activesel.catalog.listing import first_paths, read_ids
 from activesel.catalog.models import Models
 from activesel.catalog.server import wait_for_writers
+from activesel.catalog.watching import Watching
 from activesel.catalog.writing import (
     FileStamp,
     add_image_rows,
@@ -95,6 +96,11 @@ class Catalog:
     def events(self) -> Events:
         """What the line reported, and what came as an event and is none."""
         return Events(self._transaction, self._writing)
+
+    @property
+    def watching(self) -> Watching:
+        """What the monitors ask."""
+        return Watching(self._transaction)
 
     # Images and their files
 

@@ -5,6 +5,8 @@ One image (its content) has many files (its names); a file is in ``files`` or in
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -21,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 metadata = MetaData()
 
@@ -91,26 +93,48 @@ labels = Table(
     UniqueConstraint("image_id", "source"),
 )
 
+
+def _said() -> list[Column[Any]]:
+    """Return the columns that hold an opinion."""
+    return [
+        Column("key", _string(32), nullable=False, unique=True),
+        Column("image_id", ForeignKey(images.c.image_id), nullable=False, index=True),
+        Column("annotator", _TEXT, nullable=False),
+        Column("role", _string(16), nullable=False),
+        Column("name", _TEXT),
+        Column("shapes", _TEXT, nullable=False),  # a JSON list
+        Column("skipped", _TEXT, nullable=False),
+        Column("created", _string(64), nullable=False),
+        Column("lead_time_s", Float),
+        Column("score", Float),
+        Column("guideline", _TEXT, nullable=False),
+        Column("prelabel", _string(16), nullable=False),
+        Column("source", _TEXT, nullable=False),
+        Column("external_id", _TEXT, nullable=False),
+        Column("note", _TEXT, nullable=False),
+    ]
+
+
 # Opinions as they came (activesel.annotations); the labels above are what counts of them.
-opinions = Table(
-    "annotations",
+opinions = Table("annotations", metadata, Column("annotation_id", _NUMBER, primary_key=True), *_said())
+
+# Opinions that were taken back where they were given: kept, and counted no more.
+withdrawn = Table(
+    "withdrawn",
     metadata,
-    Column("annotation_id", _NUMBER, primary_key=True),
-    Column("key", _string(32), nullable=False, unique=True),
-    Column("image_id", ForeignKey(images.c.image_id), nullable=False, index=True),
-    Column("annotator", _TEXT, nullable=False),
-    Column("role", _string(16), nullable=False),
-    Column("name", _TEXT),
-    Column("shapes", _TEXT, nullable=False),  # a JSON list
-    Column("skipped", _TEXT, nullable=False),
-    Column("created", _string(64), nullable=False),
-    Column("lead_time_s", Float),
-    Column("score", Float),
-    Column("guideline", _TEXT, nullable=False),
-    Column("prelabel", _string(16), nullable=False),
-    Column("source", _TEXT, nullable=False),
-    Column("external_id", _TEXT, nullable=False),
-    Column("note", _TEXT, nullable=False),
+    Column("withdrawn_id", _NUMBER, primary_key=True),
+    *_said(),
+    Column("withdrawn_at", _string(64), nullable=False),
+    Column("why", _TEXT, nullable=False),
+)
+
+# Which opinions stood in a place that we read again and again, a tool's project: one that is missing later was deleted.
+answers = Table(
+    "tool_answers",
+    metadata,
+    Column("place", _TEXT, primary_key=True),
+    Column("key", _string(32), primary_key=True),
+    sqlite_with_rowid=False,
 )
 
 resolutions = Table(

@@ -22,20 +22,25 @@ from activesel.cli import (
     dataset,
     doctor,
     embed,
+    evaluate,
     export,
     export_model,
     gaps,
+    gate,
     ingest,
     init,
     label_errors,
     label_studio,
     models,
+    monitor,
     prelabel,
     qc,
     report,
     review,
+    rounds,
     select,
     serve,
+    simulate,
     status,
     strategies,
     synth,
@@ -83,6 +88,7 @@ app.command("import")(bring_in.bring_in)
 app.command("review")(review.review)
 app.add_typer(label_studio.app, name="label-studio")
 app.command("prelabel")(prelabel.prelabel)
+app.command("monitor")(monitor.monitor)
 app.command("serve")(serve.serve)
 app.command("ab")(ab.ab)
 app.command("bench")(bench.bench)
@@ -92,7 +98,11 @@ app.add_typer(synth.app, name="synth")
 app.command("label-errors")(label_errors.label_errors)
 app.add_typer(weak.app, name="weak")
 app.add_typer(dataset.app, name="dataset")
+app.add_typer(rounds.app, name="round")
+app.command("simulate")(simulate.simulate)
 app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("gate")(gate.gate)
 models.app.command("export")(export_model.export_model)
 app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")

@@ -33,6 +33,10 @@ def bring_in(
         Speaker, typer.Option(metavar="ROLE", help="annotator, expert, or gold: answers that people are measured by.")
     ] = Speaker.annotator,
     guideline: Annotated[str, typer.Option(metavar="VERSION", help="Of the labelling guideline, if not said.")] = "",
+    accept_untouched: Annotated[
+        bool,
+        typer.Option("--accept-untouched", help="CVAT: what a model drew and nobody touched is the annotator's word."),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and record nothing.")] = False,
     workspace_dir: WorkspaceDir = None,
     settings: Settings = None,
@@ -49,12 +53,11 @@ def bring_in(
       activesel import ann.zip --format cvat --annotator ann --guideline 2
     """
     from activesel.annotations import Role
-    from activesel.pipelines.opinions import ImportRequest, import_annotations
+    from activesel.pipelines.opinions import ImportRequest, Unsaid, import_annotations
 
     workspace = open_workspace(workspace_dir, settings)
-    request = ImportRequest(
-        file, format_, annotator=annotator, role=Role(role.value), guideline=guideline, dry_run=dry_run
-    )
+    unsaid = Unsaid(annotator, Role(role.value), guideline)
+    request = ImportRequest(file, format_, unsaid, accept_untouched, dry_run)
     with workspace.lock("import"):
         summary = import_annotations(workspace, request)
     show_json(summary) if as_json else show_import(summary)

@@ -103,6 +103,7 @@ def pull(
     for one in done:
         show_pairs([
             ("batch", one.batch_id), ("annotations", f"{one.n_new} new, {one.n_changed} changed, {one.n_known} known"),
+            ("deleted there, no longer counted", one.n_withdrawn or None),
             ("skipped", one.n_skipped or None), ("by", show_counts(one.n_by_annotator)),
             ("other tasks", one.n_foreign or None),
         ])  # fmt: skip

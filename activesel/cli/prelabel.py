@@ -19,7 +19,7 @@ def prelabel(
     batch: Batch = None,
     pool: Annotated[bool, typer.Option("--pool", help="Every image without a label, instead of a batch.")] = False,
     predictions: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Your model's; else the head's on the labels at hand.")
+        Path | None, typer.Option(metavar="FILE", help="Your model's, with boxes if it has any; else the head's.")
     ] = None,
     auto_accept: Annotated[
         bool, typer.Option("--auto-accept", help="Let what held-out images prove count, as weak labels.")
@@ -36,11 +36,13 @@ def prelabel(
 
     Each pre-label is stored as a model's opinion with its calibrated confidence; whether it is shown is the task's
     business. With --auto-accept a class's pre-labels count, as weak labels that never test, from the confidence on that
-    images held out have proved; where nothing is proved nothing is accepted.
+    images held out have proved; where nothing is proved nothing is accepted. The head says classes only; boxes and
+    polygons to correct come from a file of your detector's (docs/formats_predictions.md).
 
     \b
     Examples:
       activesel prelabel 3
+      activesel prelabel --predictions detector.parquet
       activesel prelabel --pool --auto-accept --dry-run
       activesel prelabel --measure
     """
@@ -60,9 +62,10 @@ def prelabel(
         print(f"note: {note}")
     show_pairs([
         ("model", done.model),
-        ("pre-labels", f"{done.n_images}: {show_counts(done.counts)}"),
+        ("pre-labels", f"{done.n_images}: {show_counts(done.counts)}" if done.counts else done.n_images),
+        ("shapes", show_counts(done.n_shapes) or "none" if done.n_shapes is not None else None),
         ("new", done.n_new),
-        ("confidence", f"{done.mean_confidence:.2f} on average"),
+        ("confidence", f"{done.mean_confidence:.2f} on average" if done.mean_confidence is not None else None),
         ("calibration", f"off by {done.ece:.3f} (ECE, {done.n_held_out} images held out)"
          if done.ece is not None else "not known"),
         *((f"accept {name}", f"from {one.value:.3f} on: {one.precision:.3f} are right, {one.escaped:.1%} of others pass"

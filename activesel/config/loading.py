@@ -10,7 +10,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from activesel.config.flywheel import ServingConfig, TrainingConfig
+from activesel.config.flywheel import GateConfig, MonitoringConfig, RoundsConfig, ServingConfig, TrainingConfig
 from activesel.config.sections import (
     CatalogConfig,
     DatasetConfig,
@@ -50,7 +50,10 @@ class Config(Section):
     dataset: DatasetConfig
     report: ReportConfig
     review: ReviewConfig
+    rounds: RoundsConfig
     training: TrainingConfig
+    monitoring: MonitoringConfig
+    gate: GateConfig
     serving: ServingConfig
 
 

@@ -220,7 +220,7 @@ def _shape_note(shape: Shape, item: Item) -> Record:
 
 def _looks_like(seen: Glimpse) -> bool:
     return seen.has_object_with("images", "categories", "annotations") and not seen.has_object_with(
-        "data_row", "dataRow", "source-ref", "reference_id", "spans")  # fmt: skip
+        "data_row", "dataRow", "source-ref", "reference_id", "spans", "task_id")  # fmt: skip
 
 
 register(AnnotationFormat("coco", read_coco_opinions, write_coco, _looks_like, frozenset({

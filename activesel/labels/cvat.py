@@ -1,15 +1,19 @@
 """CVAT's XML 1.1 for images, by itself or in a zip beside the images.
 
 An image without anything drawn is one that nobody labelled. One file is one person's: that of a job, not of a task.
+What a model drew and nobody touched (``source="auto"``; "semi-auto" where somebody did) is the model's pre-label,
+unless the importer says that leaving it was accepting it.
 """
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from activesel.annotations import Annotation, Box, Polygon, Shape
+from activesel.annotations import Annotation, Box, Polygon, Role, Shape
 from activesel.errors import DataError
 from activesel.labels.fields import as_number, as_text, make_box, make_mask, make_polygon, shorten
 from activesel.labels.formats import AnnotationFormat, register
@@ -21,10 +25,11 @@ from activesel.labels.sheets import Item, Sheet
 from activesel.settling import PEOPLE
 
 _NAME = "annotations.xml"
+_AUTO, _MODEL = "auto", "cvat-auto"
 
 
-def read_cvat(path: Path, lookup: ImageLookup) -> Iterator[Said]:
-    """Yield what is said of each image with a tag or a shape."""
+def read_cvat(path: Path, lookup: ImageLookup, *, accept_untouched: bool = False) -> Iterator[Said]:
+    """Yield what is said of each image with a tag or a shape: by a person, and by a model where nobody touched it."""
     annotator, root = "", ""
     for node in read_elements(_chunks(path), str(path)):
         if not root:
@@ -38,9 +43,13 @@ def read_cvat(path: Path, lookup: ImageLookup) -> Iterator[Said]:
         elif node.tag == "image" and node.children:
             name = node.attributes.get("name", "")
             image_id = lookup.find(None, name, path.parent.absolute(), where=node.where)
-            yield Said(
-                node.where, name, Annotation(image_id, annotator, name=_read_tag(node), shapes=_read_shapes(node))
-            )
+            autos = [] if accept_untouched else [one for one in node.children if one.attributes.get("source") == _AUTO]
+            touched = [one for one in node.children if one not in autos]
+            for said, marks in ((Annotation(image_id, annotator), touched),
+                                (Annotation(image_id, _MODEL, Role.model), autos)):  # fmt: skip
+                if marks:
+                    yield Said(node.where, name, replace(
+                        said, name=_read_tag(marks, node.where), shapes=_read_shapes(marks)))  # fmt: skip
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
@@ -65,18 +74,15 @@ def _read_assignee(meta: Node) -> str:
     return ""
 
 
-def _read_tag(image: Node) -> str | None:
-    names = {as_text(one.attributes.get("label", ""), "a label", one.where)
-             for one in image.children if one.tag == "tag"}  # fmt: skip
+def _read_tag(marks: Sequence[Node], where: str) -> str | None:
+    names = {as_text(one.attributes.get("label", ""), "a label", one.where) for one in marks if one.tag == "tag"}
     if len(names) > 1:
-        raise DataError(
-            "several classes for one whole image", where=image.where, found=shorten(", ".join(sorted(names)))
-        )
+        raise DataError("several classes for one whole image", where=where, found=shorten(", ".join(sorted(names))))
     return names.pop() if names else None
 
 
-def _read_shapes(image: Node) -> tuple[Shape, ...]:
-    return tuple(_read_shape(one) for one in image.children if one.tag != "tag")
+def _read_shapes(marks: Sequence[Node]) -> tuple[Shape, ...]:
+    return tuple(_read_shape(one) for one in marks if one.tag != "tag")
 
 
 def _read_shape(node: Node) -> Shape:
@@ -141,4 +147,5 @@ def _looks_like(seen: Glimpse) -> bool:
     return "<annotations" in seen.head or (seen.path.is_file() and _NAME in seen.names)
 
 
-register(AnnotationFormat("cvat", read_cvat, write_cvat, _looks_like, frozenset({"name", "box", "polygon", "mask"})))
+register(AnnotationFormat("cvat", read_cvat, write_cvat, _looks_like, frozenset({"name", "box", "polygon", "mask"}),
+    reads_accepting=functools.partial(read_cvat, accept_untouched=True)))  # fmt: skip

@@ -22,6 +22,7 @@ class AnnotationFormat:
     """reads: yields what each place of a file says, its image looked up. writes: file name -> content. looks_like:
     whether a file's beginning is of this format. holds: fields of an Annotation, and the words of ``sheets.fit``.
     needs_sizes: whether reading takes the images' sizes. several_files: whether it is a folder, or a zip of one.
+    reads_accepting: as reads, but what a model drew and nobody touched is the person's; None where no file tells.
     """
 
     name: str
@@ -31,6 +32,7 @@ class AnnotationFormat:
     holds: frozenset[str]
     needs_sizes: bool = False
     several_files: bool = False
+    reads_accepting: Reads | None = None
 
 
 _FORMATS: dict[str, AnnotationFormat] = {}

@@ -1,28 +1,37 @@
 """SageMaker Ground Truth's augmented manifest: a JSON line per image, each label beside its ``-metadata``.
 
-Boxes and a class of the whole image; the rest goes into ``activesel``, which a labelling job passes through. What a job
-added counts before what we wrote.
+Boxes, a class of the whole image and, downloaded beside the manifest, masks of a semantic segmentation (``-ref``): a
+class by its colour, the background left out. The rest goes into ``activesel``, which a labelling job passes through.
+What a job added counts before what we wrote.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from activesel.annotations import Annotation, Box, Role
+import numpy as np
+import numpy.typing as npt
+
+from activesel.annotations import Annotation, Box, Role, Shape
 from activesel.errors import DataError
 from activesel.labels.fields import as_list, as_object, as_share, as_text, as_time, make_sized_box, shorten
 from activesel.labels.formats import AnnotationFormat, register
 from activesel.labels.json_files import read_lines, write_lines
-from activesel.labels.lookup import ImageLookup
+from activesel.labels.lookup import SET_ASIDE, ImageLookup
 from activesel.labels.parcels import Glimpse
+from activesel.labels.pictures import decode, read_downloaded
 from activesel.labels.said import Said, from_extras, to_extras
 from activesel.labels.sheets import Item, Sheet
+from activesel.labels.whole_masks import from_pixels
 from activesel.settling import PEOPLE
 
 _OURS, _BOXES, _VERDICT = "activesel", "activesel-boxes", "activesel-verdict"
 _META = "-metadata"
+_COLOURS, _BACKGROUND = "internal-color-map", "BACKGROUND"
 _SIDES = ("left", "top", "width", "height")
 Record = dict[str, Any]
 
@@ -36,35 +45,79 @@ def read_ground_truth(path: Path, lookup: ImageLookup) -> Iterator[Said]:
         labels = {key: as_object(record[key + _META], key + _META, where) for key in record if key + _META in record}
         labels = {key: meta for key, meta in labels.items() if "failure-reason" not in meta}
         added = {key: meta for key, meta in labels.items() if key not in (_BOXES, _VERDICT)}
-        if added:
-            yield Said(where, str(name), _read_labels(record, added, image_id, {}, where))
-        elif labels or ours.get("skipped"):
-            yield Said(where, str(name), _read_labels(record, labels, image_id, from_extras(ours, where), where))
+        known = {} if added else from_extras(ours, where)
+        if added or labels or ours.get("skipped"):
+            pictures = _Pictures(image_id, path.parent, lookup)
+            yield Said(where, str(name), _read_labels(record, added or labels, pictures, known, where))
 
 
-def _read_labels(record: Record, labels: dict[str, Record], image_id: str, known: Record, where: str) -> Annotation:
+@dataclass(frozen=True)
+class _Pictures:
+    """Reads the masks of one image; of one that nobody knows there are none."""
+
+    image_id: str
+    folder: Path
+    lookup: ImageLookup
+
+    def read(self, url: object, meta: Record, where: str) -> list[Shape]:
+        """Return a mask of each class of the colour map that has a pixel."""
+        colours = _read_colours(meta, where)
+        if self.image_id in ("", SET_ASIDE):
+            return []
+        content = read_downloaded(as_text(url, "a mask's place", where), self.folder, where)
+        pixels = decode(content, self.lookup.size_of(self.image_id, where), where)
+        numbers = pixels[..., :3].astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+        found = set(np.unique(numbers).tolist())
+        if not found & colours.keys():
+            raise DataError("a mask without any colour of its map", where=where, found=f"#{min(found):06x}")
+        insides: dict[str, npt.NDArray[np.bool_]] = {}
+        for number in sorted(found & colours.keys()):
+            inside, name = numbers == number, colours[number]
+            insides[name] = insides[name] | inside if name in insides else inside
+        return [from_pixels(name, inside, where) for name, inside in insides.items() if name != _BACKGROUND]
+
+
+def _read_colours(meta: Record, where: str) -> dict[int, str]:
+    """Return the class of each colour, 0xRRGGBB."""
+    colours: dict[int, str] = {}
+    for one in as_object(meta.get(_COLOURS), _COLOURS, where).values():
+        given = as_object(one, "a colour", where)
+        name, told = (as_text(given.get(key), key, where) for key in ("class-name", "hex-color"))
+        if not re.fullmatch("#[0-9a-fA-F]{6}", told):
+            raise DataError("not a colour", where=where, found=ascii(told)[:80], expected="#rrggbb")
+        if colours.setdefault(int(told[1:], 16), name) != name:
+            raise DataError("two classes of one colour", where=where, found=ascii(told)[:80])
+    return colours
+
+
+def _read_labels(
+    record: Record, labels: dict[str, Record], pictures: _Pictures, known: Record, where: str
+) -> Annotation:
     """Return one opinion of all labels of a line. known: its fields, where we wrote the line ourselves."""
+    image_id = pictures.image_id
     names: dict[str, float | None] = {}
-    boxes: list[Box] = []
+    shapes: list[Shape] = []
     for key, meta in labels.items():
         value = record[key]
         if isinstance(value, dict) and "annotations" in value:
-            boxes += _read_boxes(value, meta, where)
+            shapes += _read_boxes(value, meta, where)
+        elif _COLOURS in meta:
+            shapes += pictures.read(value, meta, where)
         elif "class-name" in meta:
             score = as_share(meta.get("confidence"), "confidence", where)
             names[as_text(meta["class-name"], "class-name", where)] = score
         else:
             raise DataError("a label that cannot be held", where=where, found=ascii(meta.get("type", key))[:80],
-                            expected="groundtruth/image-classification or object-detection")  # fmt: skip
+                            expected="image-classification, object-detection or semantic-segmentation")  # fmt: skip
     if len(names) > 1:
         raise DataError("several classes for one whole image", where=where, found=shorten(", ".join(names)))
     name, score = next(iter(names.items()), (None, None))
     if known:
-        return Annotation(image_id, name=name, shapes=tuple(boxes), **known)
+        return Annotation(image_id, name=name, shapes=tuple(shapes), **known)
     metas = list(labels.values())
     created = max((as_time(meta.get("creation-date"), "creation-date", where) for meta in metas), default="")
     by_model = all(meta.get("human-annotated") == "no" for meta in metas)
-    return Annotation(image_id, "", Role.model if by_model else Role.annotator, name, tuple(boxes), created=created,
+    return Annotation(image_id, "", Role.model if by_model else Role.annotator, name, tuple(shapes), created=created,
                       score=score)  # fmt: skip
 
 
@@ -120,4 +173,4 @@ def _looks_like(seen: Glimpse) -> bool:
 
 register(AnnotationFormat("ground-truth", read_ground_truth, write_ground_truth, _looks_like, frozenset({
     "name", "box", "empty", "skipped", "shape_score", "annotator", "role", "created", "lead_time_s", "score",
-    "guideline", "prelabel", "source", "external_id", "note"})))  # fmt: skip
+    "guideline", "prelabel", "source", "external_id", "note"}), needs_sizes=True))  # fmt: skip

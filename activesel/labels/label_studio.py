@@ -19,6 +19,7 @@ from activesel.labels.label_studio_results import annotation_from, prediction_of
 from activesel.labels.lookup import ImageLookup
 from activesel.labels.parcels import Glimpse
 from activesel.labels.said import Said, from_extras, to_extras
+from activesel.labels.scale_tasks import looks_like_tasks
 from activesel.labels.sheets import Item, Sheet
 
 ID_KEY, ARM_KEY, REASON = "activesel_id", "arm", "reason"
@@ -61,13 +62,35 @@ def read_label_studio(path: Path, lookup: ImageLookup) -> Iterator[Said]:
         names = (data[key] for key in (_IMAGE, "img", "image_url", "url") if isinstance(data.get(key), str))
         name = next(names, "")
         image_id = lookup.find(data.get(ID_KEY), name, path.parent.absolute(), where=where)
-        arm = as_text(data.get(ARM_KEY, ""), ARM_KEY, where, may_be_empty=True)
-        for number, note in enumerate(as_list(task.get("annotations", []), "annotations", where)):
-            place = f"{where}.annotations[{number}]"
-            given = as_object(note, "an annotation", place)
-            one = _read_annotation(given, image_id, lookup.size_of(image_id, place), arm, place) if image_id else \
-                Annotation("", "")  # fmt: skip
-            yield Said(place, name or shorten(str(data.get(ID_KEY))), one)
+        size = lookup.size_of(image_id, where) if image_id and task.get("annotations") else (1, 1)
+        for one in read_task(task, image_id, size, where=where):
+            yield replace(one, image=name or shorten(str(data.get(ID_KEY))))
+
+
+def read_task(task: Record, image_id: str, size: tuple[int, int], *, where: str) -> Iterator[Said]:
+    """Yield a task's annotations, from a file and from a server alike: both must spell an opinion the same way.
+
+    image_id: empty where nobody knows the image. size: its width and height in pixels. Whoever the task knows only by
+    a number is ``person_of`` that number.
+
+    Raises:
+        DataError: not their schema, or a shape that we cannot hold.
+    """
+    data = as_object(task.get("data"), "data", where)
+    arm = as_text(data.get(ARM_KEY, ""), ARM_KEY, where, may_be_empty=True)
+    batch = data.get("batch") if isinstance(data.get("batch"), str) else ""
+    project = task.get("project")
+    project = project if isinstance(project, int) and not isinstance(project, bool) else None
+    for number, note in enumerate(as_list(task.get("annotations", []), "annotations", where)):
+        place = f"{where}.annotations[{number}]"
+        given = as_object(note, "an annotation", place)
+        one = _read_annotation(given, image_id, size, arm, place) if image_id else Annotation("", "")
+        yield Said(place, "", one, str(batch), project)
+
+
+def person_of(number: int) -> str:
+    """Return what to call somebody of whom only the tool's number is known."""
+    return f"user-{number}"
 
 
 def _read_annotation(given: Record, image_id: str, size: tuple[int, int], arm: str, where: str) -> Annotation:
@@ -95,6 +118,8 @@ def _checked(shape: Shape, where: str) -> Shape:
 def _read_person(value: object, where: str) -> str:
     if isinstance(value, dict):
         value = value.get("email") or value.get("username") or value.get("id")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return as_text(person_of(value), "completed_by", where)
     return "" if value is None else as_text(value, "completed_by", where, may_be_empty=True)
 
 
@@ -114,6 +139,8 @@ def write_label_studio(sheet: Sheet) -> dict[str, str]:
 
 
 def _looks_like(seen: Glimpse) -> bool:
+    if looks_like_tasks(seen):
+        return False
     return seen.head.startswith("[") and (seen.head[1:].lstrip()[:1] in ("", "]") or '"data"' in seen.head
                                           or '"annotations"' in seen.head)  # fmt: skip
 

@@ -14,11 +14,16 @@ _TEXTS = ("annotator", "skipped", "guideline", "prelabel", "source", "external_i
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """where: "labels.csv:12". image: as the file names it. annotation: its image_id is empty for an unknown image."""
+    """where: "labels.csv:12". image: as the file names it. annotation: its image_id is empty for an unknown image.
+
+    batch: of ours, where the file names it. project: the tool's number of the project that it comes from.
+    """
 
     where: str
     image: str
     annotation: Annotation
+    batch: str = ""
+    project: int | None = None
 
 
 def to_extras(one: Annotation) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""Scale Nucleus: a JSON line per box, polygon or category, gathered by the image's ``reference_id``.
+"""Scale Nucleus: a JSON line per box, polygon or category, gathered by the image's ``reference_id``; scale_tasks reads
+what Scale's annotators answered.
 
 Who said it goes into ``metadata``, which Nucleus keeps. An image without a line is one nobody labelled.
 """
@@ -15,8 +16,9 @@ from activesel.labels.fields import as_list, as_object, as_text, make_polygon, m
 from activesel.labels.formats import AnnotationFormat, register
 from activesel.labels.json_files import read_lines, write_lines
 from activesel.labels.lookup import ImageLookup
-from activesel.labels.parcels import Glimpse
+from activesel.labels.parcels import Glimpse, glimpse
 from activesel.labels.said import Said, from_extras, to_extras
+from activesel.labels.scale_tasks import is_document, looks_like_tasks, read_scale_task, read_task_document
 from activesel.labels.sheets import Item, Sheet
 
 _OURS = "activesel"
@@ -25,9 +27,16 @@ Record = dict[str, Any]
 
 
 def read_scale(path: Path, lookup: ImageLookup) -> Iterator[Said]:
-    """Yield an opinion per image, or several where our own metadata tell them apart."""
+    """Yield an opinion per image, or several where our own metadata tell them apart; of task objects one each."""
+    seen = glimpse(path)
+    if is_document(seen):
+        yield from read_task_document(path, seen, lookup)
+        return
     gathered: dict[tuple[str, str], list[tuple[str, Record]]] = {}
     for where, record in read_lines(path):
+        if "reference_id" not in record and ("task_id" in record or "task" in record):
+            yield from read_scale_task(record, path, lookup, where)
+            continue
         key = as_text(record.get("reference_id"), "reference_id", where)
         gathered.setdefault((key, str(_ours(record, where).get("opinion", ""))), []).append((where, record))
     for (key, _), records in gathered.items():
@@ -84,7 +93,7 @@ def _write_shape(shape: Shape) -> Record:
 
 
 def _looks_like(seen: Glimpse) -> bool:
-    return seen.has_object_with("reference_id")
+    return seen.has_object_with("reference_id") or looks_like_tasks(seen)
 
 
 register(AnnotationFormat("scale", read_scale, write_scale, _looks_like, frozenset({

@@ -65,10 +65,21 @@ def from_runs(
         raise DataError("a mask's runs do not fill its image", where=where, found=f"{sum(runs)} pixels",
                         expected=f"{width} x {height}, at least 1 and at most {MOST_PIXELS}")  # fmt: skip
     whole = np.repeat(np.arange(len(runs)) % 2 == 1, np.asarray(runs, np.int64)).reshape(size, order=order)
+    return from_pixels(name, whole, where, frame, score)
+
+
+def from_pixels(
+    name: object, whole: npt.NDArray[np.bool_], where: str, frame: Frame | None = None, score: object = None
+) -> Mask:
+    """Return the mask of an image's pixels (height, width), cropped to ``frame`` where it holds all of it, else tight.
+
+    Raises:
+        DataError: no pixel is inside.
+    """
     tight = _tight(whole)
     if tight is None:
         raise DataError("a mask without a pixel", where=where)
-    left, top, w, h = frame if frame is not None and _holds(frame, tight, size) else tight
+    left, top, w, h = frame if frame is not None and _holds(frame, tight, whole.shape) else tight
     flat = whole[top : top + h, left : left + w].ravel()
     edges = np.r_[0, np.flatnonzero(flat[1:] != flat[:-1]) + 1, len(flat)]
     found = np.diff(edges).tolist()
@@ -82,7 +93,7 @@ def _tight(whole: npt.NDArray[np.bool_]) -> Frame | None:
     return (int(columns[0]), int(rows[0]), int(columns[-1] - columns[0] + 1), int(rows[-1] - rows[0] + 1))
 
 
-def _holds(frame: Frame, tight: Frame, size: tuple[int, int]) -> bool:
+def _holds(frame: Frame, tight: Frame, size: tuple[int, ...]) -> bool:
     (x, y, w, h), (left, top, width, height) = frame, tight
     inside = x <= left and y <= top and x + w >= left + width and y + h >= top + height
     return inside and min(x, y) >= 0 and x + w <= size[1] and y + h <= size[0]

@@ -7,28 +7,45 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
-from activesel.annotations import Annotation, Resolution, Role
+from activesel.annotations import Annotation, Resolution, Role, Task
 from activesel.catalog import Catalog
-from activesel.catalog.annotations import Added, Settle, is_open
-from activesel.errors import DataError
+from activesel.catalog.annotations import Added, Settle, is_open, with_unsaid
+from activesel.errors import DataError, UsageError
 from activesel.labels import AnnotationFormat, ImageLookup, Said, get_format, guess_format, unknown_images
 from activesel.labels.lookup import SET_ASIDE
+from activesel.pipelines.echoes import drop_echoes
+from activesel.pipelines.tool_projects import read_people
 from activesel.settling import PEOPLE, name_wholes, settle
 from activesel.workspace import Workspace
 
 NOBODY = "unknown"  # whoever spoke in a file that does not say; all such files together are one person
 
 
-@dataclass(frozen=True)
-class ImportRequest:
-    """format_name: None to go by the content. annotator, role, guideline: of opinions that do not say."""
+# Batch and the tool's number of the project -> what "user-7" is called, as a server told at a push or pull.
+People = Mapping[tuple[str, int | None], Mapping[str, str]]
 
-    file: Path
-    format_name: str | None = None
+
+@dataclass(frozen=True)
+class Unsaid:
+    """What counts for opinions that do not say it themselves."""
+
     annotator: str = ""
     role: Role = Role.annotator
     guideline: str = ""
+
+
+@dataclass(frozen=True)
+class ImportRequest:
+    """format_name: None to go by the content. accept_untouched: what a model drew in the tool and nobody touched is
+    the annotator's, not the model's.
+    """
+
+    file: Path
+    format_name: str | None = None
+    unsaid: Unsaid = Unsaid()
+    accept_untouched: bool = False
     dry_run: bool = False
 
 
@@ -63,23 +80,37 @@ def import_annotations(workspace: Workspace, request: ImportRequest) -> ImportSu
         DataError: a malformed file, with its place, or an opinion about an unknown image. UsageError: no such format.
     """
     found = get_format(request.format_name) if request.format_name else guess_format(request.file)
+    if request.accept_untouched and found.reads_accepting is None:
+        raise UsageError("this format does not say what nobody touched", where=str(request.file), found=found.name,
+                         hint="leave --accept-untouched out")  # fmt: skip
+    reads = found.reads_accepting if request.accept_untouched and found.reads_accepting else found.reads
     with Catalog.open(workspace.catalog_place) as catalog:
-        said = _read(catalog, found, request.file)
+        said = _read(catalog, replace(found, reads=reads), request.file)
+        if found.reads_accepting is not None:
+            said = drop_echoes(said, catalog)
         kept = [one for one in said if one.annotation.image_id != SET_ASIDE]
-        opinions = _distinct(_complete(catalog, kept, found.name, request))
+        opinions = complete(catalog, kept, found.name, request.unsaid, read_people(workspace))
         summary = record(catalog, opinions, good=workspace.config.embedding.good, dry_run=request.dry_run)
     return replace(summary, file=str(request.file), format_name=found.name, n_set_aside=len(said) - len(kept))
 
 
-def record(catalog: Catalog, opinions: Sequence[Annotation], *, good: str | None, dry_run: bool) -> ImportSummary:
-    """Add opinions about known images to the catalog, and settle what counts where something new was said."""
+def record(
+    catalog: Catalog, opinions: Sequence[Annotation], *, good: str | None, dry_run: bool, place: str = ""
+) -> ImportSummary:
+    """Add opinions about known images to the catalog, and settle what counts where something new was said.
+
+    place: as for ``Annotations.add``.
+    """
     ids = {one.image_id for one in opinions}
     before = catalog.annotations.resolutions(ids)
     settling = functools.partial(settle_all, good=good)
     if dry_run:
-        added, after = _foresee(catalog.annotations.read(ids), opinions, before, settling)
+        gone = set() if place else {one.annotation.key for one in catalog.annotations.withdrawn()}
+        counting = [one for one in opinions if one.key not in gone]
+        added, after = _foresee(catalog.annotations.read(ids), counting, before, settling)
+        added = replace(added, n_known=added.n_known + len(opinions) - len(counting))
     else:
-        added = catalog.annotations.add(opinions, settling)
+        added = catalog.annotations.add(opinions, settling, place=place)
         after = catalog.annotations.resolutions(ids)
     return ImportSummary(
         "", "", len(opinions), len(ids), added.n_new, added.n_changed, added.n_known,
@@ -105,6 +136,7 @@ def _foresee(
 ) -> tuple[Added, dict[str, Resolution]]:
     """Return what recording the opinions would bring, and what would count then."""
     known = {one.key: one for one in before}
+    opinions = [with_unsaid(one, known.get(one.key)) for one in opinions]
     n_new = sum(one.key not in known for one in opinions)
     told = {one.image_id for one in opinions if known.get(one.key) != one}
     n_known = sum(known.get(one.key) == one for one in opinions)
@@ -126,23 +158,45 @@ def _read(catalog: Catalog, found: AnnotationFormat, file: Path) -> list[Said]:
     return said
 
 
-def _complete(
-    catalog: Catalog, said: Sequence[Said], source: str, request: ImportRequest
-) -> list[tuple[str, Annotation]]:
-    """Return the opinions, each with its place, with what the file does not say and the request or the tasks do."""
-    arms: dict[str, set[str]] = defaultdict(set)
-    for task in catalog.annotations.tasks():
-        arms[task.image_id].add(task.prelabel)
+def complete(
+    catalog: Catalog, said: Sequence[Said], source: str, given: Unsaid, people: People = MappingProxyType({})
+) -> list[Annotation]:
+    """Return each opinion once, with what its file or server does not say and the request or the tasks do.
+
+    people: what to call those whom a tool's project knows by a number.
+
+    Raises:
+        DataError: two that differ have the same id in the tool.
+    """
+    arms = _Arms(catalog.annotations.tasks())
     completed = []
-    for where, one in ((one.where, one.annotation) for one in said):
-        only = arms.get(one.image_id, set())
-        role = request.role if one.role is Role.annotator else one.role
-        completed.append((where, replace(
-            one, role=role, annotator=one.annotator or request.annotator or NOBODY,
-            guideline=one.guideline or request.guideline, source=one.source or source,
-            prelabel=one.prelabel or (next(iter(only)) if len(only) == 1 and role in PEOPLE else ""),
+    for told in said:
+        one = told.annotation
+        role = given.role if one.role is Role.annotator else one.role
+        name = people.get((told.batch, told.project), {}).get(one.annotator, one.annotator)
+        completed.append((told.where, replace(
+            one, role=role, annotator=name or given.annotator or NOBODY, guideline=one.guideline or given.guideline,
+            source=one.source or source, prelabel=arms.of(told) if role in PEOPLE else one.prelabel,
         )))  # fmt: skip
-    return completed
+    return _distinct(completed)
+
+
+class _Arms:
+    """Who had a pre-label before them: the arm that was drawn, whatever stood in the tool."""
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self._by_batch = {(task.batch_id, task.image_id): task.prelabel for task in tasks}
+        self._by_image: dict[str, set[str]] = defaultdict(set)
+        for task in tasks:
+            self._by_image[task.image_id].add(task.prelabel)
+
+    def of(self, told: Said) -> str:
+        """Return "hidden" where the opinion's own batch hid it, else what the file says, else the image's only arm."""
+        one = told.annotation
+        if self._by_batch.get((told.batch, one.image_id)) == "hidden":
+            return "hidden"
+        only = self._by_image.get(one.image_id, set())
+        return one.prelabel or (next(iter(only)) if len(only) == 1 else "")
 
 
 def _distinct(opinions: Sequence[tuple[str, Annotation]]) -> list[Annotation]:

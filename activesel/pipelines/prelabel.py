@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +14,8 @@ from activesel.calibration import Standard, Threshold, expected_calibration_erro
 from activesel.catalog import Catalog, Images
 from activesel.errors import DataError
 from activesel.ids import find_ids, pack_ids, unpack_ids
-from activesel.pipelines.bank import vectors_key
-from activesel.pipelines.embed import embed_missing, load_vectors
 from activesel.pipelines.export import find_batch
-from activesel.pipelines.gather import read_paths
-from activesel.pipelines.labelled import LabelledImages, read_labelled
-from activesel.predictions import read_predictions
-from activesel.records import FloatArray, IntArray
-from activesel.training.held_out import hold_out_head
+from activesel.pipelines.prelabel_models import Model, from_file, from_head
 from activesel.workspace import Workspace
 
 SOURCE = "activesel prelabel"
@@ -41,31 +35,22 @@ class PrelabelRequest:
 
 @dataclass(frozen=True)
 class Prelabelled:
-    """model: the name under which opinions are stored. counts: class -> images. ece: calibration error on the images
-    held out, None without any. thresholds: class -> what is proved of it."""
+    """model: the name under which opinions are stored. counts: class -> images. n_shapes: class -> boxes and polygons,
+    None where the model draws none. mean_confidence: of the classes, None without any. ece: calibration error on the
+    images held out, None without any. thresholds: class -> what is proved of it.
+    """
 
     model: str
     n_images: int
     n_new: int
     counts: dict[str, int]
-    mean_confidence: float
+    n_shapes: dict[str, int] | None
+    mean_confidence: float | None
     ece: float | None
     n_held_out: int
     thresholds: dict[str, Threshold]
     n_accepted: int
     notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Model:
-    """probs: (n, c) of the images wanted. held: (q, c) of images that the model has not seen; truth, groups: (q,)."""
-
-    name: str
-    classes: tuple[str, ...]
-    probs: FloatArray
-    held: FloatArray
-    truth: IntArray
-    groups: IntArray
 
 
 def prelabel(workspace: Workspace, request: PrelabelRequest) -> Prelabelled:
@@ -79,24 +64,34 @@ def prelabel(workspace: Workspace, request: PrelabelRequest) -> Prelabelled:
     wanted = _wanted(workspace, request)
     if not len(wanted):
         raise DataError("every image has a label, so none needs a pre-label", where=str(workspace.root))
-    model = _from_head(workspace, wanted) if request.predictions is None else \
-        _from_file(workspace, request.predictions, wanted)  # fmt: skip
-    ids, best = wanted.names(), model.probs.argmax(axis=1)
-    score = model.probs[np.arange(len(best)), best]
+    model = from_head(workspace, wanted) if request.predictions is None else \
+        from_file(workspace, request.predictions, wanted)  # fmt: skip
     thresholds = _prove(workspace, model)
-    opinions = [
-        Annotation(image_id, model.name, Role.model, model.classes[code], score=float(sure), source=SOURCE)
-        for image_id, code, sure in zip(ids, best.tolist(), score.tolist(), strict=True)
-    ]
+    opinions = _opinions(model, wanted.names())
     accepted = _accept(workspace, opinions, thresholds) if request.auto_accept else []
     n_new = 0
     if not request.dry_run:
         with Catalog.open(workspace.catalog_place) as catalog:
             n_new = catalog.annotations.add(opinions).n_new
             catalog.annotations.resolve(accepted)
-    counts = {name: int((best == code).sum()) for code, name in enumerate(model.classes) if (best == code).any()}
-    return Prelabelled(model.name, len(ids), n_new, counts, float(score.mean()), _calibration(model), len(model.truth),
-                       thresholds, len(accepted), _notes(request, model, thresholds))  # fmt: skip
+    sure = [one.score for one in opinions if one.score is not None]
+    return Prelabelled(
+        model.name, len(opinions), n_new, dict(Counter(one.name for one in opinions if one.name is not None)),
+        None if model.shapes is None else dict(Counter(shape.name for one in opinions for shape in one.shapes)),
+        sum(sure) / len(sure) if sure else None, _calibration(model), len(model.truth), thresholds, len(accepted),
+        _notes(request, model, thresholds),
+    )  # fmt: skip
+
+
+def _opinions(model: Model, ids: Sequence[str]) -> list[Annotation]:
+    """Return what the model says of each image: its likeliest class, its shapes, or both."""
+    shapes = model.shapes or {}
+    if model.probs is None:
+        return [Annotation(one, model.name, Role.model, shapes=shapes.get(one, ()), source=SOURCE) for one in ids]
+    best = model.probs.argmax(axis=1)
+    sure = model.probs[np.arange(len(best)), best].tolist()
+    return [Annotation(one, model.name, Role.model, model.classes[code], shapes.get(one, ()), score=score,
+                       source=SOURCE) for one, code, score in zip(ids, best.tolist(), sure, strict=True)]  # fmt: skip
 
 
 def _wanted(workspace: Workspace, request: PrelabelRequest) -> Images:
@@ -114,49 +109,7 @@ def _wanted(workspace: Workspace, request: PrelabelRequest) -> Images:
     return images.keep(np.sort(rows[rows >= 0]))
 
 
-def _from_head(workspace: Workspace, wanted: Images) -> _Model:
-    """Fit the head to all labels; what it says of images that it has not seen comes from folds."""
-    known, seed = read_labelled(workspace), workspace.config.seed
-    embed_missing(workspace, wanted)
-    fitted = hold_out_head(known.vectors, known.classes, known.groups, len(known.names), seed=seed)
-    probs, held = fitted.head.probabilities(load_vectors(workspace, wanted.names())), fitted.probs
-    rows = np.flatnonzero(np.isfinite(held).all(axis=1))
-    return _Model(f"head-{_key(workspace, known)}", known.names, probs, held[rows], known.classes[rows],
-                  known.groups[rows])  # fmt: skip
-
-
-def _key(workspace: Workspace, known: LabelledImages) -> str:
-    labels = [f"{image_id} {known.names[code]}" for image_id, code in zip(known.ids, known.classes, strict=True)]
-    text = "\n".join([vectors_key(workspace), str(workspace.config.seed), *labels])
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _from_file(workspace: Workspace, path: Path, wanted: Images) -> _Model:
-    """Read the model's predictions; only evaluation images are surely none that it was trained on."""
-    with Catalog.open(workspace.catalog_place) as catalog:
-        drawn, labels = catalog.picked_ids("evaluation"), catalog.label_columns()
-        weak = {image_id for image_id, one in catalog.annotations.resolutions().items() if one.state is LabelState.weak}
-    tested = unpack_ids(labels.ids[find_ids(drawn, labels.ids) >= 0])
-    name_of = dict(zip(unpack_ids(labels.ids), (labels.names[code] for code in labels.codes), strict=True))
-    ids = wanted.names()
-    found = read_predictions(path, read_paths(workspace), [*ids, *tested], max_missing=1.0)
-    if found.probs is None or found.classes is None:
-        raise DataError("these predictions give no class probabilities with names", where=str(path),
-                        expected="p_CLASS columns, or probs with class names")  # fmt: skip
-    if found.missing[: len(ids)].any():
-        raise DataError(f"{int(found.missing[: len(ids)].sum())} of {len(ids)} images have no row", where=str(path),
-                        hint="predict every image that is to be pre-labelled")  # fmt: skip
-    index = {name: code for code, name in enumerate(found.classes)}
-    rows = [i for i, one in enumerate(tested, len(ids)) if not found.missing[i] and one not in weak
-            and name_of[one] in index]  # fmt: skip
-    truth = np.array([index[name_of[tested[row - len(ids)]]] for row in rows], np.int64)
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()[:12]
-    return _Model(f"predictions-{digest}", found.classes, found.probs[: len(ids)], found.probs[rows], truth,
-                  np.arange(len(rows)))  # fmt: skip
-
-
-def _prove(workspace: Workspace, model: _Model) -> dict[str, Threshold]:
+def _prove(workspace: Workspace, model: Model) -> dict[str, Threshold]:
     settings = workspace.config.prelabel
     standard = Standard(settings.accept_precision, settings.accept_escapes, settings.confidence)
     if not len(model.truth):
@@ -174,25 +127,25 @@ def _accept(workspace: Workspace, opinions: Sequence[Annotation], thresholds: di
                  if one.overlap or one.gold or one.prelabel == "hidden"}  # fmt: skip
     found = []
     for one in opinions:
-        assert one.name is not None
-        assert one.score is not None
-        value = thresholds[one.name].value
-        if value is not None and one.score >= value and one.image_id not in kept:
+        value = thresholds[one.name].value if one.name is not None else None
+        if value is not None and one.score is not None and one.score >= value and one.image_id not in kept:
             found.append(Resolution(one.image_id, one.name, LabelState.weak, one.score, one.annotator))
     return found
 
 
-def _calibration(model: _Model) -> float | None:
+def _calibration(model: Model) -> float | None:
     if not len(model.truth):
         return None
     return expected_calibration_error(model.held.max(axis=1), model.held.argmax(axis=1) == model.truth)
 
 
-def _notes(request: PrelabelRequest, model: _Model, thresholds: dict[str, Threshold]) -> tuple[str, ...]:
+def _notes(request: PrelabelRequest, model: Model, thresholds: dict[str, Threshold]) -> tuple[str, ...]:
     notes = []
-    if not len(model.truth):
+    if model.probs is None:
+        notes.append("shapes alone say nothing of whole images: no confidence is measured, nothing is accepted")
+    elif not len(model.truth):
         notes.append("calibration is not known: " + ("no evaluation image has a label" if request.predictions else
                                                      "no class has two groups to hold one out"))  # fmt: skip
-    if request.auto_accept and all(one.value is None for one in thresholds.values()):
+    if request.auto_accept and model.probs is not None and all(one.value is None for one in thresholds.values()):
         notes.append("nothing is accepted: no threshold is proved for any class")
     return tuple(notes)

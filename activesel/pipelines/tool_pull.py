@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import functools
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from activesel.annotations import Annotation, Task
 from activesel.catalog import Catalog
 from activesel.errors import DataError, UsageError
-from activesel.labels.label_studio_results import annotation_from
-from activesel.pipelines.opinions import record
+from activesel.labels.label_studio import ID_KEY, person_of, read_task
+from activesel.labels.label_studio_results import SOURCE
+from activesel.pipelines.opinions import People, Unsaid, complete, record, settle_all
 from activesel.pipelines.tool_projects import Pushed, read_projects
-from activesel.pipelines.tool_push import ID_KEY
 from activesel.tools.label_studio import LabelStudio
 from activesel.workspace import Workspace
 
+_COUNTS = ("total_annotations", "cancelled_annotations")  # those with an answer, and the skips
 _MARGIN = timedelta(minutes=1)  # changes that were begun before the newest one was seen; what is read twice counts once
 
 
 @dataclass(frozen=True)
 class PullSummary:
-    """What one batch's project brought. n_foreign: tasks there that are not about images of ours."""
+    """What one batch's project brought. n_withdrawn: opinions whose annotations were deleted there since the last pull.
+    n_foreign: tasks there that are not about images of ours.
+    """
 
     batch_id: str
     project: str
@@ -30,6 +34,7 @@ class PullSummary:
     n_new: int
     n_changed: int
     n_known: int
+    n_withdrawn: int
     n_skipped: int
     n_by_annotator: dict[str, int]
     n_foreign: int
@@ -51,12 +56,15 @@ def pull_batches(
         raise UsageError("nothing was pushed to this server yet", where=tool.url, found=f"batch {batch_id or 'none'}",
                          hint="run `activesel label-studio push` first")  # fmt: skip
     tool.whoami()
-    users = tool.users()
+    met = tool.users()
+    known = replace(known, people={**known.people, **met}) if dry_run else known.meet(met)
     found, good = [], workspace.config.embedding.good
     with Catalog.open(workspace.catalog_place) as catalog:
         for one in wanted:
             pulled = known.batches[one] if not afresh else replace(known.batches[one], cursor="")
-            summary, cursor = _pull(catalog, one, pulled, tool, users, good=good, dry_run=dry_run)
+            names = {person_of(number): name for number, name in known.people.items()}
+            people: People = {(one, pulled.project_id): names}
+            summary, cursor = _pull(catalog, pulled, one, tool, people, good=good, dry_run=dry_run)
             if not dry_run and cursor != known.batches[one].cursor:
                 known = known.keep(one, replace(pulled, cursor=cursor))
             found.append(summary)
@@ -64,33 +72,65 @@ def pull_batches(
 
 
 def _pull(
-    catalog: Catalog,
-    batch_id: str,
-    pushed: Pushed,
-    tool: LabelStudio,
-    users: Mapping[int, str],
-    *,
-    good: str | None,
-    dry_run: bool,
-) -> tuple[PullSummary, str]:
+    catalog: Catalog, pushed: Pushed, batch_id: str, tool: LabelStudio, people: People,
+    *, good: str | None, dry_run: bool,
+) -> tuple[PullSummary, str]:  # fmt: skip
     if tool.get_project(pushed.project_id) is None:
         raise DataError(f"the project {pushed.title!r} is gone", where=tool.url,
                         hint=f"push it again: activesel label-studio push {batch_id}")  # fmt: skip
-    changed = list(tool.tasks(pushed.project_id, _before(pushed.cursor)))
-    cursor = max([pushed.cursor, *(str(task["updated_at"]) for task in changed)])
-    said_of = {task["id"]: task["data"][ID_KEY] for task in changed if _is_ours(task)}
-    sizes = catalog.sizes_of(said_of.values())
-    ours = [task_id for task_id, image_id in said_of.items() if image_id in sizes]
-    wanted = {task.image_id: task for task in catalog.annotations.tasks(batch_id)}
-    exported = [task for task in tool.export(pushed.project_id, ours) if _is_ours(task) and task["id"] in said_of]
-    said = [one for task in exported for one in _opinions(task, sizes, users, wanted, tool.url)]
-    done = record(catalog, said, good=good, dry_run=dry_run)
-    by_annotator: dict[str, int] = {}
-    for one in said:
-        by_annotator[one.annotator] = by_annotator.get(one.annotator, 0) + 1
-    summary = PullSummary(batch_id, pushed.title, len(changed), done.n_new, done.n_changed, done.n_known,
-                          done.n_skipped, by_annotator, len(changed) - len(ours))  # fmt: skip
-    return summary, cursor
+    listed = list(tool.tasks(pushed.project_id))
+    place = f"{tool.url} project {pushed.project_id}"
+    before = catalog.annotations.keys_at(place)
+    asked, changed, n_foreign = _choose(catalog, listed, before, _before(pushed.cursor))
+    exported = [task for task in tool.export(pushed.project_id, list(asked)) if task["id"] in asked]
+    sizes = catalog.sizes_of(asked.values())
+    told = [one for task in exported for one in read_task(task, asked[task["id"]], sizes[asked[task["id"]]],
+            where=f"{tool.url}, task {task['id']}")]  # fmt: skip
+    said = [replace(one, batch=batch_id, project=pushed.project_id) for one in told]
+    opinions = complete(catalog, said, SOURCE, Unsaid(), people)
+    done = record(catalog, opinions, good=good, dry_run=dry_run, place=place)
+    gone = _find_deleted(before, {one.key for one in opinions}, asked, {task["id"] for task in exported})
+    if gone and not dry_run:
+        catalog.annotations.withdraw(gone, functools.partial(settle_all, good=good), at=datetime.now(UTC).isoformat(),
+                                     why=f"deleted in {place}")  # fmt: skip
+    cursor = max([pushed.cursor, *(str(task["updated_at"]) for task in listed)])
+    by_annotator = Counter(one.annotator for one in opinions)
+    return PullSummary(batch_id, pushed.title, len(changed), done.n_new, done.n_changed, done.n_known, len(gone),
+                       done.n_skipped, dict(by_annotator), n_foreign), cursor  # fmt: skip
+
+
+def _choose(
+    catalog: Catalog, listed: Sequence[Mapping[str, Any]], before: Mapping[str, str], since: datetime | None
+) -> tuple[dict[int, str], list[int], int]:
+    """Return the tasks to ask for, each with its image id; the tasks that changed, and how many of these are not ours.
+
+    Asked are the tasks that changed, and those of images that had other numbers of annotations when they were read
+    last: deleting one need not change its task. Of an image with two tasks both are asked, or none.
+    """
+    said_of = {task["id"]: task["data"][ID_KEY] for task in listed if _is_ours(task)}
+    known = catalog.sizes_of(said_of.values()).keys()
+    ours = {task_id: image_id for task_id, image_id in said_of.items() if image_id in known}
+    changed = [task["id"] for task in listed if since is None or _moment(task["updated_at"]) > since]
+    n_there: Counter[str] = Counter()
+    for task in listed:
+        if task["id"] in ours:
+            n_there[ours[task["id"]]] += sum(task.get(key) or 0 for key in _COUNTS)
+    n_here = Counter(before.values())
+    wanted = {ours[task_id] for task_id in changed if task_id in ours}
+    wanted |= {image_id for image_id in n_there if n_there[image_id] != n_here[image_id]}
+    n_foreign = sum(task_id not in ours for task_id in changed)
+    return {task_id: image_id for task_id, image_id in ours.items() if image_id in wanted}, changed, n_foreign
+
+
+def _find_deleted(
+    before: Mapping[str, str], there: Collection[str], asked: Mapping[int, str], came: Collection[int]
+) -> list[str]:
+    """Return the keys of opinions whose annotations are no longer there, of images of which every task came.
+
+    A task that was removed takes nothing back: people clear projects away when their work is done.
+    """
+    whole = {*asked.values()} - {image_id for task_id, image_id in asked.items() if task_id not in came}
+    return [key for key, image_id in before.items() if image_id in whole and key not in there]
 
 
 def _before(cursor: str) -> datetime | None:
@@ -101,23 +141,13 @@ def _before(cursor: str) -> datetime | None:
         return None
 
 
+def _moment(value: object) -> datetime:
+    """Return when a task changed; now, so that it is read, where nobody can tell."""
+    try:
+        return datetime.fromisoformat(str(value)).astimezone(UTC)
+    except ValueError:
+        return datetime.now(UTC)
+
+
 def _is_ours(task: Mapping[str, Any]) -> bool:
     return isinstance(task["data"], dict) and isinstance(task["data"].get(ID_KEY), str)
-
-
-def _opinions(
-    task: Mapping[str, Any], sizes: Mapping[str, tuple[int, int]], users: Mapping[int, str],
-    wanted: Mapping[str, Task], url: str,
-) -> Iterable[Annotation]:  # fmt: skip
-    image_id = task["data"][ID_KEY]
-    given = task["annotations"]
-    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
-        raise DataError("not a task of Label Studio", where=f"{url}, task {task['id']}", expected="its annotations")
-    for one in given:
-        by = one.get("completed_by")
-        by = by.get("id") if isinstance(by, dict) else by
-        name = users.get(by, f"user-{by}") if isinstance(by, int) else "unknown"
-        where = f"{url}, task {task['id']}, annotation {one.get('id')}"
-        said = annotation_from(one, image_id, sizes[image_id], name, where=where)
-        hidden = image_id in wanted and wanted[image_id].prelabel == "hidden"
-        yield replace(said, prelabel="hidden") if hidden else said

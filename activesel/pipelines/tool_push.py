@@ -11,6 +11,7 @@ from activesel.annotations import Annotation, Role, Task
 from activesel.catalog import Catalog
 from activesel.errors import DataError, UnreachableError, UsageError
 from activesel.ids import pack_ids
+from activesel.labels.label_studio import ID_KEY
 from activesel.labels.label_studio_results import check_prediction, labelling_config, prediction_of
 from activesel.pipelines.tool_images import ServeLocal, ServeUpload
 from activesel.pipelines.tool_projects import Pushed, ToolProjects, read_projects
@@ -19,7 +20,6 @@ from activesel.tools.label_studio import LabelStudio, Project
 from activesel.tools.rest import MaybeDoneError
 from activesel.workspace import Workspace
 
-ID_KEY = "activesel_id"  # in a task's data: what tells our images from anybody's
 _N_TRIES = 5
 _TITLE_LENGTHS = (3, 50)  # theirs
 
@@ -79,6 +79,7 @@ def push_batch(workspace: Workspace, request: PushRequest, tool: LabelStudio) ->
     n_known = len(there.keys() & plan.images.keys())
     n_removed = 0
     if not request.dry_run:
+        known = known.meet(tool.users())
         project = project or _create_project(tool, plan, workspace, request)
         _remember(known, request.batch_id, project, plan.names)
         if project.config.split() != labelling_config(plan.names).split():

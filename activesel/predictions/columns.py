@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,40 +15,58 @@ from activesel.uncertainty import check_probs
 
 CLASS_PREFIX = "p_"
 ID_COLUMNS = ("image_id", "path")
+SHAPE_COLUMNS = ("boxes", "box_probs", "box_names", "box_scores", "polygons", "polygon_names", "polygon_scores")
 PROB_COLUMNS = ("probs", "mc_probs", "box_probs", "pixel_probs")
 MAX_VALUES = 1_000_000_000  # numbers in one column; a small file can claim far more and unpack to it
 
 
-def read_table(path: Path) -> Any:
+def read_table(path: Path, *, shapes: bool = False) -> Any:
     """Return the columns we know of a Parquet or CSV file as a pyarrow table.
+
+    shapes: those of boxes and polygons, with or without probabilities of the whole image.
 
     Raises:
         DataError: no such file, not Parquet or CSV, more numbers than memory should take, no usable column.
     """
     if not path.is_file():
         raise DataError("no such predictions file", where=str(path))
-    table = _read_csv(path) if path.suffix.lower() == ".csv" else _read_parquet(path)
+    read = _read_csv if path.suffix.lower() == ".csv" else _read_parquet
+    table = read(path, (*ID_COLUMNS, *SHAPE_COLUMNS) if shapes else (*ID_COLUMNS, *PROB_COLUMNS, "boxes"))
     names = table.column_names
     if not any(name in names for name in ID_COLUMNS):
         raise DataError("no column says which image a row is for", where=str(path), expected="image_id or path")
-    if not any(name in PROB_COLUMNS or name.startswith(CLASS_PREFIX) for name in names):
+    if not shapes and not any(name in PROB_COLUMNS or name.startswith(CLASS_PREFIX) for name in names):
         raise DataError("no column with predictions", where=str(path),
                         expected=f"{', '.join(PROB_COLUMNS)}, or one p_CLASS per class")  # fmt: skip
     return table
 
 
-def _is_ours(name: str) -> bool:
-    return name in (*ID_COLUMNS, *PROB_COLUMNS, "boxes") or name.startswith(CLASS_PREFIX)
+def holds_probabilities(path: Path) -> bool:
+    """Tell whether a file has a column of probabilities, or may have: boxes alone are predictions, too."""
+    import pyarrow
+    import pyarrow.parquet
+
+    if path.suffix.lower() == ".csv" or not path.is_file():
+        return True
+    try:
+        names = pyarrow.parquet.read_schema(path).names
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError):
+        return True  # whoever reads it says what is wrong
+    return any(name in PROB_COLUMNS or name.startswith(CLASS_PREFIX) for name in names)
 
 
-def _read_parquet(path: Path) -> Any:
+def _is_wanted(name: str, wanted: Sequence[str]) -> bool:
+    return name in wanted or name.startswith(CLASS_PREFIX)
+
+
+def _read_parquet(path: Path, wanted: Sequence[str]) -> Any:
     import pyarrow
     import pyarrow.parquet
 
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
-            _check_size(file.metadata, path)
-            table = file.read(columns=[name for name in file.schema_arrow.names if _is_ours(name)])
+            _check_size(file.metadata, path, wanted)
+            table = file.read(columns=[name for name in file.schema_arrow.names if _is_wanted(name, wanted)])
         table.validate(full=True)
         return table
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
@@ -55,19 +74,19 @@ def _read_parquet(path: Path) -> Any:
                         expected="Parquet, or CSV named .csv") from None  # fmt: skip
 
 
-def _check_size(metadata: Any, path: Path) -> None:
+def _check_size(metadata: Any, path: Path, wanted: Sequence[str]) -> None:
     totals: dict[str, int] = {}
     for group in range(metadata.num_row_groups):
         for column in range(metadata.num_columns):
             chunk = metadata.row_group(group).column(column)
             totals[chunk.path_in_schema] = totals.get(chunk.path_in_schema, 0) + chunk.num_values
     for name, total in totals.items():
-        if _is_ours(name.split(".")[0]) and total > MAX_VALUES:
+        if _is_wanted(name.split(".")[0], wanted) and total > MAX_VALUES:
             raise DataError(f"column {name} is too large", where=str(path), found=f"{total} numbers",
                             expected=f"at most {MAX_VALUES}")  # fmt: skip
 
 
-def _read_csv(path: Path) -> Any:
+def _read_csv(path: Path, wanted: Sequence[str]) -> Any:
     import pyarrow
     import pyarrow.csv
 
@@ -76,7 +95,7 @@ def _read_csv(path: Path) -> Any:
         table = pyarrow.csv.read_csv(path, convert_options=options)
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError("not a readable CSV file", where=str(path), found=" ".join(str(error).split())[:160]) from None
-    return table.select([name for name in table.column_names if _is_ours(name)])
+    return table.select([name for name in table.column_names if _is_wanted(name, wanted)])
 
 
 def read_names(table: Any, where: str) -> list[str | None]:

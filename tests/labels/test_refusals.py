@@ -137,7 +137,7 @@ CASES: list[tuple[str, str | bytes | dict[str, str], str]] = [
     ("labelbox", "\n{", "f:2: not valid JSON"),
     ("labelbox", "[]", "f:1: not an object"),
     ("labelbox", labelbox(bbox={"top": 1}), "f:1: a coordinate is not a number"),
-    ("labelbox", labelbox(mask={"instanceURI": "http://x"}), "f:1: an object that cannot be held"),
+    ("labelbox", labelbox(mask={"instanceURI": "http://x"}), "f:1: a mask behind a URL, which is never fetched"),
     ("labelbox", json.dumps({"data_row": {"global_key": A}, "projects": []}), "f:1: projects is not an object"),
     ("ground-truth", "{}", "f:1: names no image"),
     ("ground-truth", truth(b={"annotations": [{"class_id": 3}]}, **{"b-metadata": {"class-map": {}}}), "a class that"),

@@ -13,7 +13,7 @@ from activesel.catalog import Catalog
 from activesel.errors import DataError, UsageError
 from activesel.labels import annotation_format_names
 from activesel.pipelines.hand_out import ExportRequest, ExportSummary, export_to, place
-from activesel.pipelines.opinions import ImportRequest, import_annotations
+from activesel.pipelines.opinions import ImportRequest, Unsaid, import_annotations
 from activesel.records import Label
 from activesel.workspace import Workspace
 from tests.pipelines.handed_out import ids_of, make_batch, opinions_in
@@ -112,11 +112,11 @@ def test_what_goes_out_comes_in(workspace: Workspace, ids: list[str], tmp_path: 
                      for one in ids[:2]))  # fmt: skip
     export(workspace, name, tmp_path / "out", with_labels=True)
     other = make_batch(tmp_path / "other")
-    found = import_annotations(other, ImportRequest(tmp_path / "out", annotator="bob"))
+    found = import_annotations(other, ImportRequest(tmp_path / "out", unsaid=Unsaid("bob")))
     assert (found.format_name, found.n_new, found.n_by_class) == (name, 2, {"crack": 2})
     for one in opinions_in(other):
         assert one.shapes == (box,)
-    assert import_annotations(other, ImportRequest(tmp_path / "out", annotator="bob")).n_known == 2
+    assert import_annotations(other, ImportRequest(tmp_path / "out", unsaid=Unsaid("bob"))).n_known == 2
 
 
 def test_what_cannot_be_held_is_counted(workspace: Workspace, ids: list[str], tmp_path: Path) -> None:

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from activesel.annotations import LabelState, Resolution
 from activesel.catalog import Catalog
 from activesel.errors import DataError
-from activesel.pipelines.embed import open_store
 from activesel.pipelines.label_errors import find_doubts
-from tests.pipelines.workspaces import Job, make_job
-
-PLAIN = ("embedding.pooling=plain", "duplicates.similarity=0.9999")
+from tests.pipelines.workspaces import PLAIN, Job, make_job
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> Job:
-    rng = np.random.default_rng(0)
-    vectors = np.eye(12)[np.arange(80) % 4] + 0.1 * rng.normal(size=(80, 12))
-    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-    made = make_job(tmp_path, 80, vectors=vectors)
-    open_store(made.open(*PLAIN)).append(list(made.ids), vectors.astype(np.float16))
-    made.label(range(80))
-    return made
+def job(clusters: Job) -> Job:
+    clusters.label(range(80))
+    return clusters
 
 
 def test_wrong_labels_come_first(job: Job) -> None:

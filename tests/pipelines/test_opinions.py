@@ -14,7 +14,7 @@ from activesel.annotations import Annotation, Box, LabelState, Resolution, Role,
 from activesel.catalog import Catalog
 from activesel.config import load_config
 from activesel.errors import DataError
-from activesel.pipelines.opinions import ImportRequest, import_annotations
+from activesel.pipelines.opinions import ImportRequest, Unsaid, import_annotations
 from activesel.workspace import Workspace
 from tests.pipelines.handed_out import ids_of, labels_in, make_batch, opinions_in
 from tests.pipelines.workspaces import snapshot_tree
@@ -40,8 +40,8 @@ def write_table(path: Path, rows: list[dict[str, object]]) -> Path:
     return path
 
 
-def bring(workspace: Workspace, file: Path, **more: Any) -> Any:
-    return import_annotations(workspace, ImportRequest(file, **more))
+def bring(workspace: Workspace, file: Path, *, dry_run: bool = False, **unsaid: Any) -> Any:
+    return import_annotations(workspace, ImportRequest(file, unsaid=Unsaid(**unsaid), dry_run=dry_run))
 
 
 def settled(workspace: Workspace) -> dict[str, Resolution]:
@@ -202,7 +202,7 @@ def test_label_studios_own_export(workspace: Workspace, ids: list[str], tmp_path
     assert bring(workspace, tmp_path / "project.json").format_name == "label-studio"
     first, second = opinions_in(workspace)
     assert (first.annotator, first.created, first.lead_time_s, first.name) == (
-        "4", "2026-01-01T10:00:00.500000+00:00", 3.2, "crack")  # fmt: skip
+        "user-4", "2026-01-01T10:00:00.500000+00:00", 3.2, "crack")  # fmt: skip
     assert [tuple(map(round, point)) for point in first.shapes[0].points] == [(12, 12), (12, 36), (0, 36), (0, 12)]  # type: ignore[union-attr]
-    assert second == Annotation(ids[1], "4", skipped="skipped", created=first.created, lead_time_s=3.2,
+    assert second == Annotation(ids[1], "user-4", skipped="skipped", created=first.created, lead_time_s=3.2,
                                 source="label-studio", external_id="b4f2")  # fmt: skip

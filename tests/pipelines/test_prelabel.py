@@ -11,27 +11,20 @@ from activesel.annotations import Annotation, LabelState, Role, Task
 from activesel.catalog import Catalog
 from activesel.errors import DataError
 from activesel.pipelines.anchoring import read_anchoring
-from activesel.pipelines.embed import open_store
 from activesel.pipelines.prelabel import Prelabelled, PrelabelRequest, prelabel
-from tests.pipelines.workspaces import KINDS, Job, make_job, snapshot_tree, write_predictions
+from tests.pipelines.workspaces import KINDS, PLAIN, Job, snapshot_tree, write_predictions
 
-PLAIN = ("embedding.pooling=plain", "duplicates.similarity=0.9999")
 EASY = ("prelabel.accept_precision=0.6", "prelabel.accept_escapes=0.5", "prelabel.confidence=0.6")
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> Job:
-    """Eighty images in four clear clusters; the first sixty labelled; batch 0001 of 60..67."""
-    rng = np.random.default_rng(0)
-    vectors = np.eye(12)[np.arange(80) % 4] + 0.1 * rng.normal(size=(80, 12))
-    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-    made = make_job(tmp_path, 80, vectors=vectors)
-    open_store(made.open(*PLAIN)).append(list(made.ids), vectors.astype(np.float16))
-    made.label(range(60))
-    with Catalog.open(made.workspace.catalog_place) as catalog:
+def job(clusters: Job) -> Job:
+    """The first sixty labelled; batch 0001 of 60..67."""
+    clusters.label(range(60))
+    with Catalog.open(clusters.workspace.catalog_place) as catalog:
         kinds = ["evaluation", *["train"] * 7]
-        catalog.add_batch("0001", list(made.ids[60:68]), kinds, "2026-01-01")
-    return made
+        catalog.add_batch("0001", list(clusters.ids[60:68]), kinds, "2026-01-01")
+    return clusters
 
 
 def run(job: Job, *settings: str, **request: object) -> Prelabelled:

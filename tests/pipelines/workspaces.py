@@ -24,6 +24,7 @@ from activesel.workspace import Workspace, create_workspace, write_atomic
 
 KINDS = ("crack", "fray", "free", "pit")  # image i is of kind i % 4
 DIM = 12
+PLAIN = ("embedding.pooling=plain", "duplicates.similarity=0.9999")  # settings that vectors of our own go with
 
 
 @dataclass(frozen=True)

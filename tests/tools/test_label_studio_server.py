@@ -128,6 +128,33 @@ def test_two_people_label_a_batch(
     for more in ((), ("--afresh",)):
         assert cli("label-studio", "pull", *server, *more).json[0]["n_new"] == 0
     assert opinions(workspace) == said
+    check_file_and_deletion(cli, studio, workspace, numbers, project, tmp_path)
+
+
+def check_file_and_deletion(
+    cli: Cli, studio: RealLabelStudio, workspace: Workspace, numbers: list[int], project: int, folder: Path
+) -> None:
+    """The project's own JSON export changes nothing; what is deleted there is withdrawn here, and stays withdrawn."""
+    server = ("--url", studio.url, "-w", workspace.root, "--json")
+    said = opinions(workspace)
+    with studio.client() as ann:
+        exported = ann.get(f"/api/projects/{project}/export", params={"exportType": "JSON"}).raise_for_status()
+        (folder / "export.json").write_bytes(exported.content)
+        brought = cli("import", folder / "export.json", "-w", workspace.root, "--json")
+        assert brought.code == 0, brought.err
+        assert (brought.json["n_new"], brought.json["n_changed"], brought.json["n_known"]) == (0, 0, 9)
+        for more in ((), ("--afresh",)):
+            assert cli("label-studio", "pull", *server, *more).json[0]["n_changed"] == 0
+        assert opinions(workspace) == said
+        for task_id in (numbers[3], numbers[5]):  # an answer, and of a skip and an answer the skip
+            given = ann.get(f"/api/tasks/{task_id}/annotations/").raise_for_status().json()
+            ann.delete(f"/api/annotations/{given[-1]['id']}/").raise_for_status()
+    assert cli("label-studio", "pull", *server).json[0]["n_withdrawn"] == 2
+    assert len(opinions(workspace)) == 7
+    again = cli("import", folder / "export.json", "-w", workspace.root, "--json").json
+    assert (again["n_new"], again["n_known"]) == (0, 9)
+    assert cli("label-studio", "pull", *server, "--afresh").json[0]["n_withdrawn"] == 0
+    assert len(opinions(workspace)) == 7
 
 
 def test_images_from_a_shared_disk_and_a_personal_token(cli: Cli, studio: RealLabelStudio, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""A round of the flywheel: its steps in order, where each one stands, and what waits for whom."""
