@@ -18,6 +18,7 @@ class Reason(StrEnum):
     skipped = "skipped"  # somebody could not tell
     unsure = "unsure"  # the consensus is not sure
     model = "model"  # a sure model contradicts people
+    feedback = "feedback"  # the line's events contradict the label that counts
     doubt = "doubt"  # the other images speak against the label that counts
     gold = "gold"  # somebody missed a known answer, or the answer is wrong
     audit = "audit"  # agreed, and drawn at random to be looked at all the same
@@ -33,7 +34,8 @@ class Case:
     skips: (annotator, why). unmatched: whether two people's shapes differ. posterior: of consensus, 0..1, None where
     nobody said anything. model, model_probability: its class and how sure it is. doubt: the class that the other images
     suggest and what they give the label that counts, 0..1 (`activesel label-errors`). truth: a gold image's answer.
-    answers: the opinions themselves, for the expert to see after a first look.
+    answers: the opinions themselves, for the expert to see after a first look. asked: `assign --next` sent it here.
+    feedback: what the line's events say against that label (`activesel feedback`), a sentence.
     """
 
     image_id: str
@@ -46,8 +48,10 @@ class Case:
     model: str | None = None
     model_probability: float | None = None
     truth: str | None = None
+    feedback: str = ""
     doubt: tuple[str, float] | None = None
     answers: tuple[Annotation, ...] = ()
+    asked: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,11 +111,13 @@ def find_reasons(case: Case, rules: QueueRules) -> dict[Reason, str]:
         found[Reason.shapes] = "their shapes do not match"
     if case.skips:
         found[Reason.skipped] = "; ".join(f"{who} could not tell: {why}" for who, why in case.skips)
-    if case.posterior is not None and case.posterior < rules.posterior:
+    if case.posterior is not None and (case.posterior < rules.posterior or case.asked):
         found[Reason.unsure] = f"the consensus, {case.consensus}, is sure to {case.posterior:.2f} only"
     if named and contradicts(case, rules):
         found[Reason.model] = (f"the model says {case.model} ({case.model_probability:.2f}), people "
                                f"{' or '.join(sorted(named))}")  # fmt: skip
+    if case.feedback:
+        found[Reason.feedback] = case.feedback
     if case.doubt is not None:
         suggested, confidence = case.doubt
         found[Reason.doubt] = f"the other images suggest {suggested} and give its label {confidence:.2f}"

@@ -15,6 +15,8 @@ import numpy.typing as npt
 from activesel.records import IntArray
 
 N_DRAWS = 4000
+TAIL_DRAWS, MOST_DRAWS = 50, 200_000  # beyond the rarest bound that is read off; in all
+_BLOCK = 4_000_000  # cells drawn at a time, 32 MB
 PRIOR_MASS = 2.0  # pseudo-counts of the whole table: 0.5 a cell of a 2 x 2 one (Jeffreys)
 MOST_PAIRS = 1_000_000  # more are no answer
 
@@ -24,10 +26,10 @@ class Agreement:
     """Agreement of two raters, or of pairs of several, on n images.
 
     kappa: Cohen's (1960), -1..1, None where it is undefined: both said the same one class throughout. low, high: ends
-    of its two-sided posterior interval. at_least, at_most: one-sided bounds, each wrong as rarely. observed: share of
-    images they agree on. positive, negative: share of agreement on a defect, and on none (Cicchetti & Feinstein 1990),
-    None without any. n_positive: images that either called a defect. prevalence: difference of the two kinds of
-    agreement, bias: of the raters' shares of defects; both -1..1 (Byrt 1993).
+    of its two-sided posterior interval. at_least, at_most: one-sided bounds, each wrong as rarely, or more rarely where
+    looks are repeated. observed: share of images they agree on. positive, negative: share of agreement on a defect, and
+    on none (Cicchetti & Feinstein 1990), None without any. n_positive: images that either called a defect. prevalence:
+    difference of the two kinds of agreement, bias: of the raters' shares of defects; both -1..1 (Byrt 1993).
     pabak, ac1: to be shown, never gated: they are high exactly where agreement on rare defects is poor.
     """
 
@@ -83,19 +85,28 @@ def draw_kappa(table: npt.NDArray[Any], rng: np.random.Generator, n_draws: int =
     The prior weighs PRIOR_MASS images in all, spread evenly. Asymptotic and bootstrap intervals of rare classes cover
     a half of what they state; this one covers it (docs/quality.md). Time O(n_draws c^2).
     """
-    c = len(table)
-    gammas = rng.standard_gamma(table.ravel() + PRIOR_MASS / (c * c), (n_draws, c * c))
-    return cohen_kappa(gammas.reshape(n_draws, c, c))
+    c, drawn = len(table), []
+    for start in range(0, n_draws, step := max(1, _BLOCK // (c * c))):
+        n = min(step, n_draws - start)
+        gammas = rng.standard_gamma(table.ravel() + PRIOR_MASS / (c * c), (n, c * c))
+        drawn.append(cohen_kappa(gammas.reshape(n, c, c)))
+    return np.concatenate(drawn)
 
 
 def measure_agreement(
-    table: npt.NDArray[Any], rng: np.random.Generator, *, confidence: float = 0.95, negative: int | None = None
-) -> Agreement:
-    """Return the agreement that a (c, c) table shows. negative: the class without a defect; None: the last one."""
+    table: npt.NDArray[Any], rng: np.random.Generator, *, confidence: float = 0.95, negative: int | None = None,
+    bound: float | None = None,
+) -> Agreement:  # fmt: skip
+    """Return the agreement that a (c, c) table shows. negative: the class without a defect; None: the last one.
+
+    bound: chance that at_least is wrong, and at_most; None: what the confidence leaves.
+    """
     assert table.sum() > 0, "no pairs"
     c, n = len(table), int(table.sum())
     tail = (1 - confidence) / 2
-    ends = np.quantile(draw_kappa(table, rng), [tail, 1 - tail, 2 * tail, 1 - 2 * tail])
+    side = 2 * tail if bound is None else bound
+    n_draws = min(MOST_DRAWS, max(N_DRAWS, math.ceil(TAIL_DRAWS / side)))
+    ends = np.quantile(draw_kappa(table, rng, n_draws), [tail, 1 - tail, side, 1 - side])
     low, high, at_least, at_most = map(float, ends)
     kappa, observed = float(cohen_kappa(table)), float(np.trace(table)) / n
     ((none, only_first), (only_second, defect)) = one_vs_rest(table, c - 1 if negative is None else negative).tolist()

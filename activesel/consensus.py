@@ -55,13 +55,14 @@ def vote_majority(votes: IntArray) -> npt.NDArray[np.int64]:
 
 def reach_consensus(
     opinions: Opinions, *, known: IntArray | None = None, prior: FloatArray | None = None, accuracy: float = 0.9,
-    weight: float = 4.0,
+    weight: float = 4.0, trust: float = 1.0,
 ) -> Consensus:  # fmt: skip
     """Weigh raters by how reliable they prove to be on each class (Dawid & Skene 1979), by expectation maximisation.
 
     known: (n,) true class of images whose answer is known, -1 elsewhere; they teach what raters are worth.
-    prior: (n, c) what is believed of each image before anybody speaks, by a calibrated model say; None = the prevalence
-    of the classes, which is learned.
+    prior: (n, c) what is believed of each image before anybody speaks, by a calibrated model say, rows of NaN where
+    nothing is; None = nothing of any. Elsewhere it is the prevalence of the classes, which is learned.
+    trust: how far the prior is believed, 0..1; below 1 it is drawn towards the prevalence: p^trust q^(1 - trust).
     accuracy, weight: a rater nobody has seen is taken to be right so often, as if seen on ``weight`` images of each
     class: without such a prior a rare class makes a few opinions look infallible. Starts from the votes, so there is
     nothing random in it. Time O(rounds m c).
@@ -70,7 +71,7 @@ def reach_consensus(
     pseudo = np.full((c, c), weight * (1 - accuracy) / max(1, c - 1))
     np.fill_diagonal(pseudo, weight * accuracy)
     votes = count_votes(opinions)
-    start = np.full((1, c), 1 / c) if prior is None else prior
+    start = _believe(prior, trust, np.full(c, 1 / c))
     posterior = (votes + 0.5 * start) / (votes.sum(axis=1, keepdims=True) + 0.5)
     fixed = None if known is None else np.flatnonzero(known >= 0)
     posterior = _fix(posterior, known, fixed)
@@ -78,10 +79,20 @@ def reach_consensus(
     while moved and n_rounds < MOST_ROUNDS:
         n_rounds += 1
         confusion, prevalence = _maximise(opinions, posterior, pseudo)
-        before, expected = posterior, _expect(opinions, confusion, prevalence if prior is None else prior)
+        before, expected = posterior, _expect(opinions, confusion, _believe(prior, trust, prevalence))
         posterior = _fix(expected, known, fixed)
         moved = bool(np.abs(posterior - before).max(initial=0.0) >= SAME)
     return Consensus(posterior, confusion, prevalence, n_rounds)
+
+
+def _believe(
+    prior: FloatArray | None, trust: float, prevalence: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:  # fmt: skip
+    """Return (n, c), or (1, c) where it is the same of all: chances before anybody speaks, rows sum to 1."""
+    if prior is None or not trust:
+        return prevalence[None]
+    mixed = np.maximum(prior, 1e-12) ** trust * prevalence ** (1 - trust)
+    return np.where(np.isnan(mixed), prevalence, mixed / mixed.sum(axis=1, keepdims=True))
 
 
 def _maximise(

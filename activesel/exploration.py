@@ -65,7 +65,7 @@ def estimate_share(
     drawn = np.ones(len(hits), bool) if certain is None else ~certain
     of_row = np.arange(len(hits)) if groups is None else np.unique(groups, return_inverse=True)[1]
     share = float(weights[hits].sum() / weights.sum())
-    per_group = np.bincount(of_row, weights=weights)
+    per_group = np.asarray(np.bincount(of_row, weights=weights), np.float64)
     n_drawn = len(np.unique(of_row[drawn]))
     most = effective_size(per_group)
     residuals = np.bincount(of_row, weights=weights * (hits - share) * drawn)
@@ -81,16 +81,27 @@ def estimate_line(
     groups: IntArray | None = None, certain: BoolArray | None = None,
 ) -> LineEstimate:  # fmt: skip
     """Estimate what a model does on the line. defect: (n,) by label. rejected: (n,) by the model, before it learned
-    from the label. wrong: (n,) its class is not the label's. Others as of ``estimate_share``."""
+    from the label. wrong: (n,) its class is not the label's. Others as of ``estimate_share``.
 
-    def share(hits: BoolArray, rows: BoolArray) -> Weighted | None:
-        return estimate_share(
-            hits[rows], weights[rows], confidence, groups=None if groups is None else groups[rows],
-            certain=None if certain is None else certain[rows],
-        )  # fmt: skip
+    Recall is found / (found + missed), both shares of the whole line with their own intervals, whose ends are put
+    together: that holds where no random image happened to be a defect, and is wider than it needs to be elsewhere.
+    """
 
-    every = np.ones(len(defect), bool)
-    return LineEstimate(share(defect, every), share(rejected, defect), share(defect, rejected), share(wrong, every))
+    def share(hits: BoolArray, level: float = confidence) -> Weighted | None:
+        return estimate_share(hits, weights, level, groups=groups, certain=certain)
+
+    def ratio(hits: BoolArray, rows: BoolArray) -> Weighted | None:
+        level = 1 - 2 * (1 - confidence)  # both ends at their worst at once are rarer than either
+        yes, no = share(hits & rows, level), share(~hits & rows, level)
+        if yes is None or no is None or yes.share.value + no.share.value == 0:
+            return None
+        value = yes.share.value / (yes.share.value + no.share.value)
+        low = yes.share.low / max(yes.share.low + no.share.high, 1e-12)
+        high = yes.share.high / max(yes.share.high + no.share.low, 1e-12)
+        size = effective_size(np.asarray(weights, np.float64)[rows])
+        return Weighted(Interval(value, min(low, value), max(high, value)), int(rows.sum()), size)
+
+    return LineEstimate(share(defect), ratio(rejected, defect), ratio(defect, rejected), share(wrong))
 
 
 def horvitz_thompson(hits: BoolArray, chance: FloatArray, n_line: int, confidence: float) -> Interval:

@@ -58,6 +58,19 @@ def find_label_errors(probs: FloatArray, labels: IntArray) -> LabelErrors:
     return LabelErrors(known[found], likeliest[found], own[found], margin, flagged, joint, thresholds)
 
 
+def rank_alike(probs: FloatArray, labels: IntArray, kind: int) -> npt.NDArray[np.int64]:
+    """Return the labels of other classes that may be of class ``kind``, the likeliest first: rows (k,).
+
+    probs: (m, c) as above. For a class that nobody knew when the labels were given: too few examples make a model's
+    likeliest class of any image, so that nothing contradicts the old labels outright.
+
+    >>> rank_alike(np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]), np.array([0, 0, 1]), 1).tolist()
+    [1, 0]
+    """
+    rows = np.flatnonzero(np.isfinite(probs).all(axis=1) & (np.asarray(labels) != kind))
+    return rows[np.argsort(-np.asarray(probs, np.float64)[rows, kind], kind="stable")]
+
+
 def _estimate_joint(given: IntArray, confident: IntArray, counts: IntArray) -> npt.NDArray[np.float64]:
     """Return the counts of (label, confident class), each row stretched to its label's number, over all (eq. 3)."""
     n_classes = len(counts)

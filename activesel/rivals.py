@@ -206,18 +206,27 @@ def _resample(
     """Return (b, k) changes of each kind of images, and (b,) of the first with thresholds as they are."""
     ranked = [[model.ranked(exam, kept) for kept in kinds] for model in models]
     drawn, fixed = [], []
-    for weights in draw_blocks(exam.strata, rng, n_resamples):
+    for weights in draw_blocks(exam.strata, rng, n_resamples, _near(exam, models)):
         recalls = []
         for model, images in zip(models, ranked, strict=True):
             at = np.full(len(weights), model.threshold)
             if len(model.good.scores):
-                at = fit_thresholds(model.good, weights, model.false_rejects)
+                at = fit_thresholds(model.good.top(model.false_rejects), weights, model.false_rejects)
             recalls.append(np.stack([share_above(one, weights, at) for one in images], axis=1))
         drawn.append(recalls[1] - recalls[0])
         held = [model.recall(images[0], weights, refit=False) for model, images in zip(models, ranked, strict=True)]
         fixed.append(held[1] - held[0])
     table = np.concatenate(drawn)
     return np.where(np.isfinite(table), table, 0.0), np.concatenate(fixed)
+
+
+def _near(exam: Exam, models: Sequence[_Model]) -> BoolArray:
+    """Return (g,) the groups that a resample's recall depends on: those with a defect, and those near a threshold."""
+    found = np.zeros(int(exam.groups.max()) + 1, bool)
+    found[exam.groups[exam.is_test & ~exam.is_good]] = True
+    for model in models:
+        found[model.good.top(model.false_rejects).groups] = True
+    return found
 
 
 def _vote(exam: Exam, models: Sequence[_Model], kept: BoolArray) -> Votes:

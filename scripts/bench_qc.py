@@ -29,7 +29,7 @@ def make_workspace(root: Path, n_images: int, n_annotators: int) -> None:
     """Write images, a batch of all of them, tasks, and an opinion of every annotator about every image."""
     from activesel.annotations import Annotation, Box, Task
     from activesel.catalog import Catalog, FileStamp
-    from activesel.pipelines.batch import BatchFile, PickRecord
+    from activesel.pipelines.batch_file import BatchFile, PickRecord
     from activesel.records import ImageRow
     from activesel.workspace import create_workspace, write_json
 

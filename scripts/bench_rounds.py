@@ -98,7 +98,7 @@ def add_images(root: Path, first: int, last: int) -> None:
 
 def label_batch(root: Path, batch_id: str) -> float:
     """Import labels for a batch, as an annotation tool would write them; return the seconds."""
-    from activesel.pipelines.batch import read_batch
+    from activesel.pipelines.batch_file import read_batch
     from activesel.pipelines.labels import import_labels
     from activesel.workspace import create_workspace
 

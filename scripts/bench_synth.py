@@ -1,64 +1,62 @@
 """What variants are worth beside k real images of a class, and what others' are: docs/synthesis_measured.md.
 
-    python scripts/bench_synth.py --data ../shared/data --work build/synth --out docs/synthesis_measured.md
+    python -m pip install --no-deps --target build/peers anomalib==2.7.0 defect-synthesis==0.1.0
+    python scripts/bench_synth.py --data ../shared/data --work build/synth --out docs/synthesis_measured.md \
+        --peers build/peers
 
 One cell = class x k x draw; finished cells and vectors are kept in --work, so that a killed run goes on, and --most
 stops after so many new ones. Every arm has the same real images, test images and vectors; made images weigh 25 % of
-the class. The near-duplicate groups are halved into a pool and a test half anew for every draw.
+the class. The near-duplicate groups are halved into a pool and a test half anew for every draw. A finished cell that
+lacks the arm of a package that is there now gets this arm alone; one that is not there is no arm, and the page says so.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
 import csv
-import hashlib
 import io
 import json
 import math
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from bench.synth_arms import (
+    AIMED,
+    COPIES,
+    FILTERED,
+    MIXED,
+    PASTED,
+    PERLIN,
+    PLAIN,
+    PROVED,
+    REAL,
+    SETS,
+    TWICE,
+    UNFILTERED,
+    Cell,
+    find_absent,
+    good_number,
+    make_rivals,
+)
+from bench.synth_cells import add_arms, list_lacking, measure, split_cell, time_making
 from bench.synth_page import render_page
-from bench.synth_rivals import cut_and_paste, perlin_anomaly
+from bench.synth_peers import Generate, load_peers
+from bench.synth_siblings import settle_by_siblings
 
 from activesel.coverage import typical_radius
 from activesel.pipelines.foldsets import Workroom, make_copies, make_variants
 from activesel.pipelines.realset import FileEmbedder, RealSet, read_real
 from activesel.pipelines.synthesise import GenerateRequest
-from activesel.promotion import LEAST_GROUPS, average_precision, bound_difference, judge_by_siblings, judge_worth
+from activesel.promotion import LEAST_GROUPS, bound_difference, judge_worth
 from activesel.seeds import derive_rng, derive_seed
 from activesel.training.mixture import UNTESTED_SHARE, Labelled, Made, deal_folds, score_with
 from activesel.workspace import create_workspace, write_atomic, write_json
 from synth.aim import close_gap
-from synth.bank import build_bank
-from synth.files import encode_image, read_image
 from synth.labels_file import read_labels
-
-# Column of the groups, and the class without a defect, if there is one.
-SETS: dict[str, tuple[str, str | None]] = {
-    "magnetic_tile": ("neardup_group", "free"),
-    "neu_det": ("neardup_group", None),
-}
-REAL, COPIES, PASTED, PERLIN = "k real alone", "+ standard augmentation", "+ cut-paste", "+ Perlin (DRAEM)"
-UNFILTERED, FILTERED, PROVED = "ours, unfiltered", "ours, filtered", "ours, proved"
-AIMED = "ours, gap-aimed"
-PLAIN, TWICE = "ours, filtered, not mixed", "2k real alone"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """name: data set. draw: of the split and of the k real images."""
-
-    name: str
-    label: str
-    k: int
-    draw: int
 
 
 def main() -> None:
@@ -71,17 +69,41 @@ def main() -> None:
     parser.add_argument("--k", nargs="+", type=int, default=[3], help="real images of the class")
     parser.add_argument("--draws", type=int, default=2)
     parser.add_argument("--count", type=int, default=60, help="made images of every arm")
-    parser.add_argument("--most", type=int, help="new cells in this run; the page is written from those there are")
+    parser.add_argument("--peers", type=Path, help="folder of packages, searched for peers that are not installed")
+    parser.add_argument("--most", type=int, help="cells to measure; the page is written from those there are")
+    parser.add_argument("--no-new-cells", action="store_true", help="only measure arms that finished cells lack")
     args = parser.parse_args()
-    done, left = [], args.most
+    peers = load_peers(args.peers)
+    done, measured = [], 0
     for cell, real, room in plan_cells(args):
         path = args.work / "cells" / f"{cell.name}-{cell.label}-{cell.k}-{cell.draw}-{args.count}.json"
-        if not path.exists() and (left is None or left > 0):
-            write_json(path, {**vars(cell), "count": args.count, **run_cell(cell, real, room, args.count)})
-            left = None if left is None else left - 1
+        is_new = measured != args.most and bring_up_to_date(path, cell, real, room, args, peers)
+        measured += is_new
         if path.exists():
             done.append(json.loads(path.read_text(encoding="utf8")))
-            args.out.write_text(render_page(settle_by_siblings(done), args), encoding="utf8")
+        if is_new:
+            write_page(done, args, peers)
+    write_page(done, args, peers)
+
+
+def bring_up_to_date(
+    path: Path, cell: Cell, real: RealSet, room: Workroom, args: argparse.Namespace, peers: dict[str, Generate | None]
+) -> bool:
+    """Measure what the cell lacks and write it, nothing twice; return whether anything was measured."""
+    if is_new := not path.exists():
+        if args.no_new_cells:
+            return False
+        write_json(path, {**vars(cell), "count": args.count, **run_cell(cell, real, room, args.count)})
+    found = json.loads(path.read_text(encoding="utf8"))
+    if lacking := list_lacking(cell, found, peers):
+        write_json(path, add_arms(found, lacking, cell, real, room))
+    return is_new or bool(lacking)
+
+
+def write_page(done: list[dict[str, Any]], args: argparse.Namespace, peers: dict[str, Generate | None]) -> None:
+    if done:
+        page = render_page(settle_by_siblings(done), args, find_absent(done, peers))
+        args.out.write_text(page, encoding="utf8")
 
 
 def plan_cells(args: argparse.Namespace) -> Iterator[tuple[Cell, RealSet, Workroom]]:
@@ -115,31 +137,21 @@ def with_boxes(folder: Path, work: Path) -> Path:
     return path
 
 
-def good_number(cell: Cell, real: RealSet) -> int | None:
-    good = SETS[cell.name][1]
-    return None if good is None else real.number_of(good)
-
-
 def run_cell(cell: Cell, real: RealSet, room: Workroom, count: int) -> dict[str, Any]:
     """Return arm -> figures; images per processor-second of making; what the proof said."""
-    rng = derive_rng(cell.draw, "bench-synth", cell.name, cell.label)
-    number, good = real.number_of(cell.label), good_number(cell, real)
-    truth = real.labelled
-    halves = deal_folds(truth.classes, truth.groups, 2, rng)
-    side, test = np.flatnonzero(halves == 0), truth.take(np.flatnonzero(halves == 1))
-    twice, known = (keep_k(truth, side, number, k, copy.deepcopy(rng)) for k in (2 * cell.k, cell.k))
-    unlabelled, side = np.setdiff1d(side, known), known
-    train = truth.take(side)
-    made, speeds = make_all(cell, real, room, side, count)
-    aimed, gap = aim_at_pool(made[FILTERED], train, truth.vectors[unlabelled], number)
+    number, good, truth = real.number_of(cell.label), good_number(cell, real), real.labelled
+    split = split_cell(cell, real)
+    train, test = truth.take(split.side), truth.take(split.test)
+    made, speeds = make_all(cell, real, room, split.side, count)
+    aimed, gap = aim_at_pool(made[FILTERED], train, truth.vectors[split.unlabelled], number)
     scores = {REAL: score_with(train, None, 0.0, test.vectors)}
     for arm, images in made.items():
         own = replace(images, hosts=None) if arm in (PASTED, PERLIN) else images
         scores[arm] = score_with(train, own, UNTESTED_SHARE, test.vectors)
         if arm in (PASTED, PERLIN):
-            scores[f"{arm}, mixed as ours"] = score_with(train, images, UNTESTED_SHARE, test.vectors)
+            scores[arm + MIXED] = score_with(train, images, UNTESTED_SHARE, test.vectors)
     scores[PLAIN] = score_with(train, replace(made[FILTERED], hosts=None), UNTESTED_SHARE, test.vectors)
-    scores[TWICE] = score_with(truth.take(twice), None, 0.0, test.vectors)
+    scores[TWICE] = score_with(truth.take(split.twice), None, 0.0, test.vectors)
     scores[AIMED] = score_with(train, aimed, UNTESTED_SHARE, test.vectors) if len(aimed.vectors) else scores[REAL]
     worth = prove_inside(train, made, number, cell.draw)
     scores[PROVED] = scores[FILTERED] if worth.is_promoted else scores[REAL]
@@ -159,18 +171,10 @@ def aim_at_pool(made: Made, train: Labelled, pool: np.ndarray, number: int) -> t
     return made.take(aim.keep), aim.verdicts[0].outcome
 
 
-def keep_k(truth: Labelled, side: np.ndarray, number: int, k: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the side's rows with k of the class left, of different groups as far as there are so many."""
-    own = rng.permutation(side[truth.classes[side] == number])
-    first = np.sort(np.unique(truth.groups[own], return_index=True)[1])
-    order = np.concatenate([own[first], np.delete(own, first)])
-    return np.sort(np.concatenate([side[truth.classes[side] != number], order[:k]]))
-
-
 def make_all(
     cell: Cell, real: RealSet, room: Workroom, side: np.ndarray, count: int
 ) -> tuple[dict[str, Made], dict[str, float]]:
-    """Make every arm's images from the training side alone, and time it: processor seconds, files written."""
+    """Make the images of our own arms and imitations from the training side alone, and time it, files written."""
     seed = derive_seed(cell.draw, "bench-synth", cell.label, cell.k) % 2**31
     request = GenerateRequest(Path(), cell.label, Path(), count=count, seed=seed, good=SETS[cell.name][1])
     makers: dict[str, Callable[[], Made]] = {
@@ -182,39 +186,8 @@ def make_all(
     }
     made, speeds = {}, {}
     for arm, make in makers.items():
-        spent = room.embed_files.seconds
-        started = time.process_time()
-        made[arm] = make()
-        seconds = time.process_time() - started - (room.embed_files.seconds - spent)
-        speeds[arm] = len(made[arm].vectors) / max(seconds, 1e-9)
+        made[arm], speeds[arm] = time_making(room, make)
     return made, speeds
-
-
-def make_rivals(arm: str, cell: Cell, real: RealSet, room: Workroom, side: np.ndarray, count: int) -> Made:
-    """Paste real defects, or Perlin anomalies, into good images of the side."""
-    number, good = real.number_of(cell.label), good_number(cell, real)
-    truth, rng = real.labelled, derive_rng(cell.draw, arm, cell.label, cell.k)
-    hosts = side[truth.classes[side] != number] if good is None else side[truth.classes[side] == good]
-    own = {real.paths[row]: int(truth.groups[row]) for row in side[truth.classes[side] == number]}
-    examples = [one for one in real.table.examples if one.path in own]
-    donors = build_bank(examples, read_image, label=cell.label) if arm == PASTED else []
-    key = hashlib.sha256(f"{arm} {vars(cell)} {count}".encode()).hexdigest()[:16]
-    folder = room.folder / f"rival-{key}"
-    folder.mkdir(parents=True, exist_ok=True)
-    paths, sources, stood = [], [], []
-    for i in range(count):
-        row, other = (int(one) for one in rng.choice(hosts, 2))
-        host = read_image(Path(real.paths[row]))
-        if arm == PASTED:
-            donor = donors[int(rng.integers(len(donors)))]
-            picture, origin = cut_and_paste(donor, host, rng), own[donor.path]
-        else:
-            picture, origin = perlin_anomaly(host, read_image(Path(real.paths[other])), rng), int(truth.groups[other])
-        paths.append(folder / f"{i:04d}.jpg")
-        paths[-1].write_bytes(encode_image(picture, ".jpg"))
-        sources.append((origin, int(truth.groups[row])))
-        stood.append(row)
-    return Made(room.embed_files(paths, folder), number, np.array(sources), truth.vectors[stood], truth.classes[stood])
 
 
 def prove_inside(train: Labelled, made: dict[str, Made], number: int, seed: int) -> Any:
@@ -237,40 +210,6 @@ def prove_inside(train: Labelled, made: dict[str, Made], number: int, seed: int)
     others = {str(c): bound_difference([found[FILTERED][:, c]], [found[REAL][:, c]], train.classes == c, train.groups,
                                        rng) for c in np.unique(train.classes) if c != number}  # fmt: skip
     return judge_worth(gains, others, n_groups)
-
-
-def settle_by_siblings(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Let the other classes' cells of the same k speak where k images were too few, as `activesel synth prove` lets
-    siblings speak; these were measured on the test half, not on the training side cut once more."""
-    return [_settle(cell, [one for one in cells if (one["name"], one["k"]) == (cell["name"], cell["k"])
-                           and one["label"] != cell["label"]]) for cell in cells]  # fmt: skip
-
-
-def _settle(cell: dict[str, Any], others: list[dict[str, Any]]) -> dict[str, Any]:
-    if cell["proof"] != "too few":
-        return cell
-    gains: dict[str, dict[str, list[float]]] = {}
-    for rival in (REAL, COPIES):
-        by_label: dict[str, list[float]] = {}
-        for one in others:
-            by_label.setdefault(one["label"], []).append(one["arms"][FILTERED]["ap"] - one["arms"][rival]["ap"])
-        n_draws = min(map(len, by_label.values()), default=0)
-        gains[rival] = {label: values[:n_draws] for label, values in by_label.items()}
-    worth = judge_by_siblings(gains, cell["k"], derive_rng(0, "bench-siblings", cell["label"]))
-    arms = {**cell["arms"], PROVED: cell["arms"][FILTERED if worth.is_promoted else REAL]}
-    return {**cell, "arms": arms, "proof": worth.outcome}
-
-
-def measure(scores: np.ndarray, test: Labelled, number: int, good: int | None) -> dict[str, float]:
-    """Return the class's average precision, its recall where 1 % of good images are rejected (of all others, where
-    none are good), and macro-F1."""
-    from sklearn.metrics import f1_score
-
-    own = test.classes == number
-    threshold = np.quantile(scores[~own if good is None else test.classes == good, number], 0.99)
-    return {"ap": float(average_precision(scores[:, number], own)[0]),
-            "recall": float((scores[own, number] > threshold).mean()),
-            "f1": float(f1_score(test.classes, scores.argmax(axis=1), average="macro"))}  # fmt: skip
 
 
 if __name__ == "__main__":

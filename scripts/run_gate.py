@@ -39,18 +39,18 @@ N_LOOKS = 5
 
 @dataclass(frozen=True)
 class Cell:
-    """A setting: defects and good parts that test (as many good ones calibrate), truth, rule, looks at one test set."""
+    """A setting: defects and good parts that test (as many good ones calibrate), truth, looks at one test set."""
 
     defects: int
     good: int
     change: float
-    must_gain: bool = False
     looks: int = 1
 
 
 @dataclass(frozen=True)
 class Result:
-    """first: outcomes of the first look; ever: runs in which any look promoted."""
+    """promote, hold, reject: runs by their first look; ever: runs in which any look promoted; gain: runs whose first
+    look promotes where ``must_gain`` is set."""
 
     cell: Cell
     runs: int
@@ -58,6 +58,7 @@ class Result:
     hold: int
     reject: int
     ever: int
+    gain: int
 
 
 def cells() -> Iterator[Cell]:
@@ -65,7 +66,7 @@ def cells() -> Iterator[Cell]:
     for change in CHANGES:
         yield Cell(*REALISTIC, change)
     yield Cell(*REALISTIC, CHANGES[0], looks=N_LOOKS)
-    yield from (Cell(*size, 0.05, must_gain=gain) for size in POWER_SIZES for gain in (False, True))
+    yield from (Cell(*size, 0.05) for size in POWER_SIZES)
     yield from (Cell(*size, change) for size in SIZES for change in CHANGES)
     yield Cell(*REALISTIC, 0.0, looks=N_LOOKS)
 
@@ -78,21 +79,25 @@ def rules(must_gain: bool) -> Rules:
 
 def run_cell(cell: Cell, runs: int, n_resamples: int) -> Result:
     counts = dict.fromkeys(Outcome, 0)
-    ever = 0
+    ever = gain = 0
     for run in range(runs):
         rng = np.random.default_rng([run, cell.defects, cell.good, round(1000 * (cell.change + 1)), cell.looks])
-        outcomes = look_at(cell, rng, rules(cell.must_gain), n_resamples)
+        outcomes, gains = look_at(cell, rng, n_resamples)
+        gain += gains
         counts[outcomes[0]] += 1
         ever += Outcome.promote in outcomes
-    return Result(cell, runs, counts[Outcome.promote], counts[Outcome.hold], counts[Outcome.reject], ever)
+    return Result(cell, runs, counts[Outcome.promote], counts[Outcome.hold], counts[Outcome.reject], ever,
+                  gain)  # fmt: skip
 
 
-def look_at(cell: Cell, rng: np.random.Generator, told: Rules, n_resamples: int) -> list[Outcome]:
-    """Return the verdicts on as many challengers as there are looks, all on one test set and calibration split."""
+def look_at(cell: Cell, rng: np.random.Generator, n_resamples: int) -> tuple[list[Outcome], bool]:
+    """Return the verdicts on as many challengers as there are looks, all on one test set and calibration split, and
+    whether the first is promoted where it must be better."""
+    told, strict = rules(False), rules(True)
     truth = np.r_[np.zeros(2 * cell.good, np.int64), np.ones(cell.defects, np.int64)]
     is_test = np.arange(len(truth)) >= cell.good
     exam = Exam(("good", "crack"), truth, np.arange(len(truth)), is_test, 0)
-    shared, found = rng.normal(size=len(truth)), []
+    shared, found, gains = rng.normal(size=len(truth)), [], False
     champion = draw_scores(shared, truth, CHAMPION, told.false_rejects, rng)
     for look in range(1, cell.looks + 1):
         challenger = draw_scores(shared, truth, CHAMPION + cell.change, told.false_rejects, rng)
@@ -100,14 +105,15 @@ def look_at(cell: Cell, rng: np.random.Generator, told: Rules, n_resamples: int)
         pair = compare(exam, champion, challenger, told.false_rejects, rng, error=error, n_resamples=n_resamples)
         rejects = false_reject_rate(exam, challenger, told.false_rejects, error=error)
         found.append(judge(pair, rejects, told, look).outcome)
-    return found
+        gains = judge(pair, rejects, strict, look).outcome is Outcome.promote if look == 1 else gains
+    return found, gains
 
 
 def draw_scores(
     shared: npt.NDArray[np.float64], truth: npt.NDArray[np.int64], recall: float, false_rejects: float,
     rng: np.random.Generator,
 ) -> npt.NDArray[np.float64]:  # fmt: skip
-    """Return (n,) scores of a model of this true recall at this false-reject rate; any two correlate by ALIKE."""
+    """Return (n,) scores of a model of this true recall at this false-reject rate; two models correlate by ALIKE."""
     noise = np.sqrt(ALIKE) * shared + np.sqrt(1 - ALIKE) * rng.normal(size=len(shared))
     shift = normal_quantile(recall) + normal_quantile(1 - false_rejects)
     return np.asarray(noise + shift * truth, np.float64)
@@ -156,8 +162,9 @@ def look_table(found: dict[Cell, Result]) -> str:
 def power_table(found: dict[Cell, Result]) -> str:
     rows = []
     for size in POWER_SIZES:
-        pair = [found.get(Cell(*size, 0.05, must_gain=gain)) for gain in (False, True)]
-        rows.append((*size, *("" if one is None else say(one.promote, one.runs) for one in pair)))
+        one = found.get(Cell(*size, 0.05))
+        if one is not None:
+            rows.append((*size, say(one.promote, one.runs), say(one.gain, one.runs)))
     head = ("defects", "good parts", "promoted, % (`must_gain: false`)", "promoted, % (`must_gain: true`)")
     return table(head, rows)
 
@@ -181,12 +188,16 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=500, help="challengers a setting")
     parser.add_argument("--resamples", type=int, default=200, help="behind each bound; 200 know its width to 5 %%")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "gate.jsonl", help="a line a setting")
+    parser.add_argument(
+        "--share", default="0/1", help="every n-th setting from the k-th, as k/n: for several processes"
+    )
     parser.add_argument("--write", action="store_true", help="write docs/gate.md from --out")
     asked = parser.parse_args()
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     found = read_results(asked.out)
-    for cell in cells():
-        if cell in found:
+    share, n_shares = map(int, asked.share.split("/"))
+    for number, cell in enumerate(dict.fromkeys(cells())):
+        if cell in found or number % n_shares != share:
             continue
         began = time.monotonic()
         found[cell] = run_cell(cell, asked.runs, asked.resamples)

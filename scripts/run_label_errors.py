@@ -29,7 +29,8 @@ HEAD = """# Label errors
 
 `activesel label-errors` ranks labels that the other images speak against: confident learning (Northcutt, Jiang & Chuang
 2021, arXiv:1911.00068), on probabilities of the linear head that saw none of the image's group. What is in doubt is for
-people to look at; nothing is changed. Evaluation labels are neither asked nor doubted.
+people to look at; nothing is changed. Evaluation labels are neither asked nor doubted. `--like CLASS` lists labels of
+other classes that may be of a class that nobody knew when they were given, likeliest first.
 
 ## Measured
 Written by `scripts/run_label_errors.py`. A share of the images, or of whole near-duplicate groups, gets another class;

@@ -22,10 +22,14 @@ import numpy as np
 
 from activesel.agreement import Agreement, cohen_kappa, measure_agreement
 from activesel.config import load_config
-from activesel.consensus import Opinions, count_votes, reach_consensus, vote_majority
+from activesel.consensus import Consensus, Opinions, count_votes, reach_consensus, vote_majority
+from activesel.looks import share_of
 from activesel.overlap import count_overlap
+from activesel.pooling import compare_rounds
 from activesel.qualitygate import Thresholds, Verdict, decide
+from activesel.staging import MARGIN, plan_stage, target_of
 
+QUALITY = load_config().quality
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "quality.md"
 PREVALENCES = (0.005, 0.02, 0.05, 0.1, 0.2, 0.5)
 BATCHES = (500, 2000, 5000)
@@ -35,9 +39,11 @@ CROWDS = {
     "mixed": ((0.97, 0.99), (0.95, 0.98), (0.9, 0.97), (0.85, 0.95), (0.8, 0.97), (0.7, 0.9)),
 }
 BORDER = 0.895  # a kappa that should not pass, and is hardest to tell from one that should
+NEAR, ABOVE = 0.8999, (0.93, 0.96)  # a hair below the bar, and above it
+MOST_LOOKS = 5
 EXPERT_COST, EXPERT_RIGHT = 4.0, 0.995  # of one opinion of the crowd
-MODELS = {"none": 0.0, "AUC 0.90": 1.81, "AUC 0.97": 2.66}  # distance of its two normal scores
-LEVELS = (0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.993, 0.996, 0.998, 0.999, 0.9995, 0.9998)
+# Distance of its two normal scores, and by what its log odds are too large: 1 = calibrated.
+MODELS = {"none": (0.0, 1.0), "AUC 0.90": (1.81, 1.0), "AUC 0.97": (2.66, 1.0), "AUC 0.90, too sure": (1.81, 2.0)}
 
 
 class Cell(NamedTuple):
@@ -54,9 +60,8 @@ class Cell(NamedTuple):
 
 
 def thresholds(low: float | None = None) -> Thresholds:
-    quality = load_config().quality
-    return Thresholds(quality.least_kappa, quality.least_low if low is None else low, quality.least_positive,
-                      quality.least_defects, quality.least_gold)  # fmt: skip
+    return Thresholds(QUALITY.least_kappa, QUALITY.least_low if low is None else low, QUALITY.least_positive,
+                      QUALITY.least_defects, QUALITY.least_gold)  # fmt: skip
 
 
 def expect_table(skills: Sequence[tuple[float, float]], prevalence: float) -> np.ndarray:
@@ -68,13 +73,13 @@ def expect_table(skills: Sequence[tuple[float, float]], prevalence: float) -> np
     return np.mean(tables, axis=0)
 
 
-def border_crowd(prevalence: float) -> tuple[tuple[float, float], ...]:
-    """Two alike annotators of kappa BORDER, who miss as many defects as they reject good parts."""
+def border_crowd(prevalence: float, kappa: float = BORDER) -> tuple[tuple[float, float], ...]:
+    """Two alike annotators of such a kappa, who miss as many defects as they reject good parts."""
     low, high = 0.5, 1.0
     for _ in range(60):
         middle = (low + high) / 2
         skill = (middle, 1 - (1 - middle) * prevalence / (1 - prevalence))
-        low, high = (middle, high) if cohen_kappa(expect_table([skill] * 2, prevalence)) < BORDER else (low, middle)
+        low, high = (middle, high) if cohen_kappa(expect_table([skill] * 2, prevalence)) < kappa else (low, middle)
     return (skill, skill)
 
 
@@ -82,12 +87,13 @@ class Judge:
     """Measures a table once: small ones come again and again."""
 
     def __init__(self) -> None:
-        self.known: dict[tuple[int, ...], Agreement] = {}
+        self.known: dict[tuple[float, ...], Agreement] = {}
 
-    def __call__(self, table: np.ndarray) -> Agreement:
-        key = tuple(table.ravel().tolist())
+    def __call__(self, table: np.ndarray, bound: float = share_of(1)) -> Agreement:
+        cells = table.ravel().tolist()
+        key = (bound, *cells)
         if key not in self.known:
-            self.known[key] = measure_agreement(table, np.random.default_rng(key), negative=0)
+            self.known[key] = measure_agreement(table, np.random.default_rng(cells), negative=0, bound=bound)
         return self.known[key]
 
 
@@ -110,27 +116,71 @@ def share(verdicts: Sequence[Verdict], wanted: Verdict) -> float:
     return float(np.mean([one is wanted for one in verdicts]))
 
 
-def simulate_looks(repeats: int, most_looks: int = 5) -> list[tuple[float, float, float, float]]:
-    """At the border: ask for as many more as the gate says, again and again. (prevalence, passed, failed, looks)."""
-    judge, usual, found = Judge(), thresholds(), []
-    for prevalence in PREVALENCES[1:]:
-        shares = expect_table(border_crowd(prevalence), prevalence)
-        rng, ends, looks = np.random.default_rng(int(prevalence * 1000)), [], []
-        n = count_overlap(2000, 0.1, 0.1, prevalence)
+class Looks(NamedTuple):
+    kappa: float
+    prevalence: float
+    counted: bool
+    passed: float
+    failed: float
+    n_looks: float
+    growth: float
+
+
+def simulate_looks(repeats: int) -> Iterator[Looks]:
+    """Ask for as many more as the gate says, again and again: looks counted, and each judged as if it were alone."""
+    usual = thresholds()
+    settings = [(BORDER, prevalence) for prevalence in PREVALENCES[1:]] + [
+        (NEAR, 0.1),
+        (NEAR, 0.5),
+        *((kappa, 0.1) for kappa in ABOVE),
+    ]
+    for (kappa, prevalence), counted in itertools.product(settings, (False, True)):
+        shares, n = expect_table(border_crowd(prevalence, kappa), prevalence), count_overlap(2000, 0.1, 0.1, prevalence)
+        rng = np.random.default_rng(int(prevalence * 1000))
+        ends = [look_again(shares.ravel(), n, counted, rng, usual) for _ in range(repeats)]
+        verdicts = [one for one, _, _ in ends]
+        yield Looks(kappa, prevalence, counted, share(verdicts, Verdict.passed), share(verdicts, Verdict.failed),
+                    *np.mean([rest for _, *rest in ends], axis=0))  # fmt: skip
+
+
+def look_again(
+    shares: np.ndarray, n: int, counted: bool, rng: np.random.Generator, usual: Thresholds
+) -> tuple[Verdict, int, float]:
+    """Verdict, looks, and pairs at the end per pair at first, of one batch."""
+    table = rng.multinomial(n, shares)
+    for number in range(1, MOST_LOOKS + 1):
+        bound, after = (share_of(number), share_of(number + 1)) if counted else (0.05, 0.05)
+        agreement = Judge()(table.reshape(2, 2), bound)
+        decision = decide(agreement, [], usual, next_bound=after)
+        if decision.verdict is not Verdict.inconclusive or decision.n_more is None or number == MOST_LOOKS:
+            break
+        table = table + rng.multinomial(min(decision.n_more, 5 * n), shares)
+    return decision.verdict, number, float(table.sum() / n)
+
+
+class Pool(NamedTuple):
+    earlier: float
+    own: float
+    pooled: float
+    alone: float
+    together: float
+
+
+def simulate_pool(repeats: int, prevalence: float = 0.1) -> Iterator[Pool]:
+    """A batch judged alone, and with three earlier ones by quality.pool_rounds, at the first look."""
+    usual, judge, n = thresholds(), Judge(), count_overlap(500, 0.1, 0.1, prevalence)
+    for earlier, kappa in ((BORDER, BORDER), (0.96, BORDER), (0.96, 0.85), (0.93, 0.93), (0.96, 0.96)):
+        rng = np.random.default_rng([int(earlier * 1000), int(kappa * 1000)])
+        before, now = (expect_table(border_crowd(prevalence, k), prevalence).ravel() for k in (earlier, kappa))
+        found = []
         for _ in range(repeats):
-            table = rng.multinomial(n, shares.ravel())
-            look, decision = 0, None
-            while look < most_looks:
-                look += 1
-                decision = decide(judge(table.reshape(2, 2)), [], usual)
-                if decision.verdict is not Verdict.inconclusive or decision.n_more is None:
-                    break
-                table = table + rng.multinomial(min(decision.n_more, 5 * n), shares.ravel())
-            assert decision is not None
-            ends.append(decision.verdict)
-            looks.append(look)
-        found.append((prevalence, share(ends, Verdict.passed), share(ends, Verdict.failed), float(np.mean(looks))))
-    return found
+            tables = [rng.multinomial(n, shares).reshape(2, 2) for shares in (before, before, before, now)]
+            alike = compare_rounds(tables[-1], tables[:-1], rng).may_pool
+            own = judge(tables[-1])
+            alone = decide(own, [], usual).verdict
+            together = decide(judge(np.sum(tables, axis=0)), [], usual, own=own).verdict if alike else alone
+            found.append((alike, alone is Verdict.passed, together is Verdict.passed))
+        yield Pool(earlier, kappa, *np.mean(found, axis=0).tolist())
 
 
 def simulate_classes(repeats: int) -> list[tuple[int, float, float]]:
@@ -157,7 +207,6 @@ class Cost(NamedTuple):
     prevalence: float
     model: str
     majority_error: float
-    level: float | None
     error: float
     ratio: float
     twice: float
@@ -167,12 +216,13 @@ class Cost(NamedTuple):
 class World:
     """One batch: truth, three opinions of each image, gold answers, a model."""
 
-    def __init__(self, skills: Sequence[tuple[float, float]], prevalence: float, apart: float, n: int, seed: int):
+    def __init__(self, skills: Sequence[tuple[float, float]], prevalence: float, model: str, n: int, seed: int):
+        apart, sureness = MODELS[model]
         self.rng = np.random.default_rng([seed, int(prevalence * 1000), len(skills), int(apart * 100)])
         self.skill, self.n, self.r = np.array(skills), n, len(skills)
         self.truth = (self.rng.random(n) < prevalence).astype(np.int64)
         score = self.rng.normal(size=n) + np.where(self.truth == 1, apart / 2, -apart / 2)
-        bad = 1 / (1 + np.exp(-(apart * score + np.log(prevalence / (1 - prevalence)))))
+        bad = 1 / (1 + np.exp(-sureness * (apart * score + np.log(prevalence / (1 - prevalence)))))
         self.model = np.stack([1 - bad, bad], axis=1) if apart else None
         self.who = np.argsort(self.rng.random((n, self.r)), axis=1)[:, :3]
         self.said = np.stack([self.answer(self.truth, self.who[:, k]) for k in range(3)], axis=1)
@@ -184,45 +234,46 @@ class World:
         right = np.where(truth == 1, self.skill[who, 0], self.skill[who, 1])
         return np.where(self.rng.random(len(truth)) < right, truth, 1 - truth)
 
-    def believe(self, counts: np.ndarray) -> np.ndarray:
-        """(n, 2) posterior of the first counts[i] opinions of each image, with gold and the model."""
+    def believe(self, counts: np.ndarray) -> Consensus:
+        """Of the first counts[i] opinions of each image, with gold and the model; gold images last."""
         image, turn = np.nonzero(np.arange(3)[None] < counts[:, None])
         gold = np.tile(np.arange(self.n, self.n + 50), self.r)
         opinions = Opinions(np.r_[image, gold], np.r_[self.who[image, turn], np.repeat(np.arange(self.r), 50)],
                             np.r_[self.said[image, turn], self.gold_said.ravel()], self.n + 50, self.r, 2)  # fmt: skip
         known = np.r_[np.full(self.n, -1), self.gold]
-        prior = None if self.model is None else np.r_[self.model, np.full((50, 2), 0.5)]
-        return reach_consensus(opinions, known=known, prior=prior).posterior[: self.n]
+        prior = None if self.model is None else np.r_[self.model, np.full((50, 2), np.nan)]
+        return reach_consensus(opinions, known=known, prior=prior, trust=QUALITY.model_weight)
 
     def majority(self) -> float:
         image = np.repeat(np.arange(self.n), 3)
         votes = count_votes(Opinions(image, self.who.ravel(), self.said.ravel(), self.n, self.r, 2))
         return float((vote_majority(votes) != self.truth).mean())
 
-    def stages(self, level: float) -> tuple[float, float, float, float]:
-        """Error, cost, share asked twice, share an expert decides: ask again, then an expert, below a posterior."""
+    def stages(self) -> tuple[float, float, float, float]:
+        """Error, cost, share asked twice, share an expert decides, where `assign --next` is followed to the end."""
         counts = np.ones(self.n, np.int64)
         counts[self.overlap] = 2
-        counts[self.believe(counts).max(axis=1) < level] = 2
-        posterior = self.believe(counts)
-        asked = posterior.max(axis=1) < level
+        while True:
+            found = self.believe(counts)
+            target = target_of(QUALITY.label_error, found.confusion, found.prevalence)
+            stage = plan_stage(found.posterior[: self.n], counts, target, QUALITY.most_opinions)
+            if not stage.again.any():
+                break
+            counts[stage.again] += 1
         right = np.random.default_rng(5).random(self.n) < EXPERT_RIGHT
-        label = np.where(asked, np.where(right, self.truth, 1 - self.truth), posterior.argmax(axis=1))
-        cost = counts.sum() + EXPERT_COST * asked.sum() + 0.2 * self.gold_said.size  # gold serves five batches
-        return float((label != self.truth).mean()), float(cost), float((counts > 1).mean()), float(asked.mean())
+        label = found.posterior[: self.n].argmax(axis=1)
+        label[stage.expert] = np.where(right, self.truth, 1 - self.truth)[stage.expert]
+        cost = counts.sum() + EXPERT_COST * stage.expert.sum() + 0.2 * self.gold_said.size  # gold serves five batches
+        return float((label != self.truth).mean()), float(cost), float((counts > 1).mean()), float(stage.expert.mean())
 
 
 def simulate_cost(n: int, seeds: int) -> Iterator[Cost]:
-    """The least level at which stages err no more than the majority of three does, over all seeds together."""
     for crowd, model, prevalence in itertools.product(CROWDS, MODELS, PREVALENCES):
-        worlds = [World(CROWDS[crowd], prevalence, MODELS[model], n, seed) for seed in range(seeds)]
+        worlds = [World(CROWDS[crowd], prevalence, model, n, seed) for seed in range(seeds)]
         error = float(np.mean([one.majority() for one in worlds]))
-        for level in LEVELS:
-            ours, cost, twice, expert = np.mean([one.stages(level) for one in worlds], axis=0)
-            if ours <= error:
-                break
+        ours, cost, twice, expert = np.mean([one.stages() for one in worlds], axis=0)
         ratio = cost / (1 - ours) / (3 * n / (1 - error))
-        yield Cost(crowd, prevalence, model, error, level if ours <= error else None, ours, ratio, twice, expert)
+        yield Cost(crowd, prevalence, model, error, ours, ratio, twice, expert)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -257,6 +308,18 @@ def summarise_gate(cells: Sequence[Cell]) -> str:
     ])  # fmt: skip
 
 
+def worst_of(looks: Sequence[Looks], counted: bool) -> str:
+    return f"{max(one.passed for one in looks if one.counted is counted and one.kappa < 0.9):.1%}"
+
+
+def report_looks(looks: Sequence[Looks]) -> str:
+    rows = [(f"{a.kappa:g}", f"{a.prevalence:g}", f"**{b.passed:.3f}**", f"{a.passed:.3f}", f"{b.failed:.3f}",
+             f"{a.failed:.3f}", f"{b.n_looks:.1f}", f"{a.n_looks:.1f}", f"{b.growth:.0f}", f"{a.growth:.0f}")
+            for a, b in zip(looks[::2], looks[1::2], strict=True)]  # fmt: skip
+    return table(("true kappa", "defects", "passed", "if not counted", "failed", "if not counted", "looks",
+                  "if not counted", "pairs, of the first", "if not counted"), rows)  # fmt: skip
+
+
 def cell_of_least(cells: Sequence[Cell]) -> str:
     least = min(cells, key=lambda c: c.covered)
     return f"{least.defects:.0f} of {least.n} pairs have a defect"
@@ -264,9 +327,9 @@ def cell_of_least(cells: Sequence[Cell]) -> str:
 
 def report_cost(costs: Sequence[Cost]) -> str:
     rows = [(c.crowd, c.model, f"{c.prevalence:g}", f"{c.majority_error:.2%}", f"{c.error:.2%}",
-             "not reached" if c.level is None else f"{c.level:g}", f"{c.twice:.1%}", f"{c.expert:.1%}",
+             f"{c.twice:.1%}", f"{c.expert:.1%}",
              f"**{c.ratio:.2f}**") for c in costs]  # fmt: skip
-    return table(("crowd", "model", "defects", "errors of three", "errors", "posterior", "asked twice", "expert",
+    return table(("crowd", "model", "defects", "errors of three", "errors", "asked twice", "expert",
                   "cost ratio"), rows)  # fmt: skip
 
 
@@ -274,23 +337,28 @@ def summarise_cost(costs: Sequence[Cost]) -> str:
     lines = []
     for crowd, model in itertools.product(CROWDS, MODELS):
         found = [c for c in costs if (c.crowd, c.model) == (crowd, model)]
-        lines.append((crowd, model, f"{np.mean([c.ratio for c in found]):.2f}", f"{max(c.ratio for c in found):.2f}",
-                      f"{sum(c.ratio <= 0.6 and c.level is not None for c in found)} of {len(found)}"))  # fmt: skip
-    return table(("crowd", "model", "cost ratio, mean", "worst", "at most 0.6"), lines)
+        more = np.mean([c.error for c in found]) / max(1e-9, np.mean([c.majority_error for c in found]))
+        ratios = [c.ratio for c in found]
+        lines.append((crowd, model, f"{more:.2f}", f"{np.mean(ratios):.2f}", f"{max(ratios):.2f}",
+                      f"{sum(c.ratio <= 0.6 for c in found)} of {len(found)}"))  # fmt: skip
+    return table(("crowd", "model", "errors of the majority's", "cost ratio, mean", "worst", "at most 0.6"), lines)
 
 
 def render(args: argparse.Namespace) -> str:
     started = time.perf_counter()
     cells = list(simulate_gate(args.repeats))
-    looks, classes = simulate_looks(args.repeats), simulate_classes(args.repeats)
+    looks, classes = list(simulate_looks(args.repeats)), simulate_classes(args.repeats)
     costs = list(simulate_cost(args.images, args.seeds))
     command = "python scripts/run_quality.py " + shlex.join(sys.argv[1:])
     pages = {
         "command": command, "seconds": f"{time.perf_counter() - started:.0f}", "gate": summarise_gate(cells),
         "gate_table": report_gate(cells), "repeats": args.repeats, "cost": summarise_cost(costs),
         "cost_table": report_cost(costs), "n": args.images, "seeds": args.seeds, "border": BORDER,
-        "looks": table(("defects", "passed in the end", "failed", "looks"),
-                       [(f"{p:g}", f"{a:.3f}", f"{b:.3f}", f"{k:.1f}") for p, a, b, k in looks]),
+        "pool": table(("kappa of three earlier", "of this one", "passes alone", "with them where not surely other",
+                       "not surely other"), [(f"{p.earlier:g}", f"{p.own:g}", f"{p.alone:.3f}", f"{p.together:.3f}",
+                                              f"{p.pooled:.2f}") for p in simulate_pool(args.repeats)]),
+        "trust": QUALITY.model_weight, "margin": MARGIN, "most": QUALITY.most_opinions,
+        "looks": report_looks(looks), "worst_looks": worst_of(looks, True), "worst_alone": worst_of(looks, False),
         "classes": table(("pairs", "interval of all four classes holds", "of the rarest against the rest"),
                          [(n, f"{a:.3f}", f"{b:.3f}") for n, a, b in classes]),
         "crowds": ";\n".join(f"{name}: " + ", ".join(f"{a:g}/{b:g}" for a, b in skills)

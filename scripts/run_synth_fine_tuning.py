@@ -11,7 +11,6 @@ train makes one fit for each cell, arm and seed; finished fits are kept, so that
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import time
 from collections.abc import Sequence
@@ -109,12 +108,8 @@ class Listed:
 
 def split_as_bench(bench: Any, cell: Any, real: Any) -> dict[str, np.ndarray]:
     """Return the rows that bench_synth.run_cell trains on and tests on."""
-    rng = bench.derive_rng(cell.draw, "bench-synth", cell.name, cell.label)
-    truth, number = real.labelled, real.number_of(cell.label)
-    halves = bench.deal_folds(truth.classes, truth.groups, 2, rng)
-    side = np.flatnonzero(halves == 0)
-    twice, known = (bench.keep_k(truth, side, number, k, copy.deepcopy(rng)) for k in (2 * cell.k, cell.k))
-    return {"real": known, "twice": twice, "test": np.flatnonzero(halves == 1)}
+    split = bench.split_cell(cell, real)
+    return {"real": split.side, "twice": split.twice, "test": split.test}
 
 
 def shrink(path: Path, side: int) -> np.ndarray:

@@ -143,3 +143,15 @@ def test_against_krippendorff() -> None:
         shown = np.where(codes == 0, np.nan, codes)
         expected = library.alpha(reliability_data=shown, level_of_measurement="nominal")
         assert krippendorff_alpha(counts_of(codes, 3)) == pytest.approx(expected)
+
+
+def test_a_surer_bound_lies_further_out_and_the_interval_stays() -> None:
+    table = np.array([[268, 1], [1, 30]])
+    usual, sure = (measure_agreement(table, np.random.default_rng(0), bound=bound) for bound in (0.05, 0.001))
+    assert sure.at_least < usual.at_least < usual.at_most < sure.at_most
+    assert sure.low == pytest.approx(usual.low, abs=0.01)
+
+
+def test_draws_in_blocks_are_as_many_as_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("activesel.agreement._BLOCK", 9 * 100)
+    assert draw_kappa(np.eye(3) * 50, np.random.default_rng(0), 250).shape == (250,)

@@ -62,8 +62,8 @@ def test_a_forgiven_letter_is_an_event(catalog: Catalog) -> None:
 
 def test_counts_know_which_images_are_here(catalog: Catalog) -> None:
     catalog.add_images([(ImageRow("a" * 32, "/photos/a.png", 8, 8, "png", {}), FileStamp(1, 1))], "photos")
-    catalog.events.add([FIRST, PREDICTED, replace(FIRST, id="5", image_id="/photos/a.png"),
-                        replace(FIRST, id="6", image_id="later"), replace(FIRST, id="7", image_id="")], [LETTER])  # fmt: skip
+    named = [replace(FIRST, id=str(i), image_id=name) for i, name in enumerate(("/photos/a.png", "later", ""), 5)]
+    catalog.events.add([FIRST, PREDICTED, *named], [LETTER])
     counts = catalog.events.counts()
     assert counts.by_type == {"operator.override": 4, "prediction.made": 1}
     assert (counts.n_images, counts.n_unknown) == (3, 1)

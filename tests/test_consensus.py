@@ -81,3 +81,13 @@ def test_against_crowdkit() -> None:
     expected = theirs.probas_.sort_index()[[0, 1]].to_numpy()
     assert np.abs(ours.posterior - expected).max() < 0.02
     assert (ours.posterior.argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.998
+
+
+def test_a_row_without_a_prior_is_as_if_there_were_none() -> None:
+    opinions = Opinions(np.array([0, 1, 1, 2]), np.array([0, 0, 1, 1]), np.array([0, 1, 1, 0]), 3, 2, 2)
+    plain = reach_consensus(opinions).posterior
+    assert np.allclose(reach_consensus(opinions, prior=np.full((3, 2), np.nan)).posterior, plain)
+    prior = np.array([[np.nan, np.nan], [0.5, 0.5], [0.001, 0.999]])
+    assert np.allclose(reach_consensus(opinions, prior=prior, trust=0.0).posterior, plain)
+    least, half, whole = (reach_consensus(opinions, prior=prior, trust=t).posterior[2, 1] for t in (0.0, 0.5, 1.0))
+    assert least < half < whole

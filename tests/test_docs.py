@@ -104,7 +104,9 @@ def test_every_dependency_is_documented() -> None:
     names = [name for group in groups for name in names_of(group)]
     assert [name for name in names if f"| {name} |" not in page] == []
     listed = re.findall(
-        r"^\| (?:(?:demo|dev|review|serve|postgres|label-studio|oracles) \| )?([a-z0-9-]+) \| ", page, flags=re.M
+        r"^\| (?:(?:demo|dev|events|review|serve|postgres|label-studio|mlflow|oracles) \| )?([a-z0-9-]+) \| ",
+        page,
+        flags=re.M,
     )
     assert [name for name in listed if name not in {*names, "package", "extra"}] == [], "no longer a dependency"
 

@@ -83,3 +83,26 @@ def test_as_many_more_as_it_says_do_decide() -> None:
     tables = np.array([38, 2, 2, 358]) + rng.multinomial(n_more, cells, size=60)
     verdicts = [decide(measure_agreement(one.reshape(2, 2), rng), [], USUAL).verdict for one in tables]
     assert np.mean([one is not Verdict.inconclusive for one in verdicts]) > 0.7
+
+
+def test_the_bounds_of_the_next_look_take_more() -> None:
+    found = agreement(30, 2, 268)
+    assert (label_more(found, USUAL, 0.01) or 0) > (label_more(found, USUAL, 0.05) or 0) > 0
+    assert decide(found, [], USUAL, next_bound=0.01).n_more == label_more(found, USUAL, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("own", "verdict", "said"),
+    [
+        (agreement(20, 0, 80), Verdict.passed, "at least 0.9"),
+        (agreement(10, 4, 86), Verdict.inconclusive, "of this batch itself kappa"),
+        (agreement(4, 0, 96), Verdict.inconclusive, "it takes 5"),
+        (agreement(0, 0, 96), Verdict.inconclusive, "it takes 5"),
+        (agreement(20, 30, 50), Verdict.failed, "surely below"),
+    ],
+    ids=["good", "doubtful", "few defects", "none", "bad"],
+)
+def test_a_batch_that_is_judged_with_others_must_not_be_bad_itself(own: Agreement, verdict: Verdict, said: str) -> None:
+    decision = decide(agreement(200, 4, 796), [], USUAL, own=own)
+    assert decision.verdict is verdict
+    assert any(said in reason for reason in decision.reasons), decision.reasons

@@ -48,6 +48,30 @@ def test_a_decision_stays(state: LabelState) -> None:
     assert settle([say("ann", "crack"), say("bob", "crack")], present) is present
 
 
+def blind(annotator: str, name: str) -> Annotation:
+    return say(annotator, name, Role.expert, source="review", external_id=f"blind:{annotator}:i:1")
+
+
+def test_a_blind_verdict_is_no_vote_before_it_is_final() -> None:
+    assert settle([say("ann", "crack"), blind("eve", "good")]) == Resolution("i", "crack", RAW, by="ann")
+    assert settle([say("ann", "crack"), blind("eve", "crack")]).state is RAW, "nor does it make two of one"
+    assert settle([blind("eve", "crack")]).name is None
+    present = Resolution("i", "pit", LabelState.weak, 0.9, "model")
+    assert settle([blind("eve", "crack")], present) is present
+
+
+@pytest.mark.parametrize("source", ["review", "adjudication"])
+def test_the_last_verdict_counts_whatever_people_say(source: str) -> None:
+    verdicts = [say(who, name, Role.expert, source=source) for who, name in (("eve", "pit"), ("lee", "good"))]
+    said = [say("ann", "crack"), blind("lee", "pit"), *verdicts, say("bob", "crack")]
+    assert settle(said) == Resolution("i", "good", LabelState.adjudicated, by="lee")
+    assert settle(said, Resolution("i", "pit", LabelState.adjudicated, by="eve")).by == "lee"
+    rejected = say("lee", None, Role.expert, source=source, skipped="wrong part")
+    assert settle([*said, rejected]).state is LabelState.rejected
+    made = Resolution("i", "pit", LabelState.synthetic)
+    assert settle(said, made) is made
+
+
 def test_people_replace_a_weak_label_and_models_do_not() -> None:
     present = Resolution("i", "pit", LabelState.weak, 0.9, "model")
     assert settle([say("net", "crack", Role.model)], present) is present

@@ -137,16 +137,18 @@ class Annotations:
         found = settle(opinions, {image_id: present[image_id] for image_id in touched if image_id in present})
         self._resolve(connection, {one.image_id: one for one in found if one != present.get(one.image_id)})
 
-    def read(self, image_ids: Iterable[str] | None = None) -> list[Annotation]:
-        """Return every opinion, or those about these images, in the order in which they were recorded."""
+    def read(self, image_ids: Iterable[str] | None = None, *, role: Role | None = None) -> list[Annotation]:
+        """Return all opinions, or those about these images, of this role, in the order in which they were recorded."""
         with self._transaction() as connection:
-            found = self._read(connection, t.opinions.c.image_id, image_ids)
+            found = self._read(connection, t.opinions.c.image_id, image_ids, role)
         return list(found.values())
 
     def _read(
-        self, connection: sa.Connection, column: sa.Column[Any], values: Iterable[str] | None
-    ) -> dict[str, Annotation]:
+        self, connection: sa.Connection, column: sa.Column[Any], values: Iterable[str] | None,
+        role: Role | None = None,
+    ) -> dict[str, Annotation]:  # fmt: skip
         query: sa.Select[Any] = sa.select(t.opinions)
+        query = query if role is None else query.where(t.opinions.c.role == role.value)
         found = select_in(connection, query, column, values) if values is not None else iter(connection.execute(query))
         rows = sorted(map(tuple, found), key=itemgetter(0))
         return {row[1]: _from_row(row) for row in rows}

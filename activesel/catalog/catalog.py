@@ -93,14 +93,14 @@ class Catalog:
         return Models(self._transaction, self._writing)
 
     @property
-    def events(self) -> Events:
-        """What the line reported, and what came as an event and is none."""
-        return Events(self._transaction, self._writing)
-
-    @property
     def watching(self) -> Watching:
         """What the monitors ask."""
         return Watching(self._transaction)
+
+    @property
+    def events(self) -> Events:
+        """What the line reported, and what came as an event and is none."""
+        return Events(self._transaction, self._writing)
 
     # Images and their files
 

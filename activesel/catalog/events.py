@@ -89,7 +89,7 @@ class Events:
             with self._transaction() as connection:
                 rows = connection.execute(query.where(t.events.c.event_id > last)).all()
             for row in rows:
-                yield Event(*row[1:-1], data=json.loads(row[-1]))
+                yield Event(*row[1:-1], json.loads(row[-1]))
             if len(rows) < _PART_ROWS:
                 return
             last = rows[-1][0]

@@ -23,8 +23,10 @@ from activesel.cli import (
     doctor,
     embed,
     evaluate,
+    events,
     export,
     export_model,
+    feedback,
     gaps,
     gate,
     ingest,
@@ -103,8 +105,10 @@ app.command("simulate")(simulate.simulate)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("gate")(gate.gate)
-models.app.command("export")(export_model.export_model)
 app.add_typer(models.app, name="models")
+app.add_typer(events.app, name="events")
+app.add_typer(feedback.app, name="feedback")
+models.app.command("export")(export_model.export_model)
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
 

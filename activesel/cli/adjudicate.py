@@ -24,8 +24,8 @@ def list_(
     """List the images that wait for an expert, with reasons.
 
     The most pressing first: people disagree, their shapes do not match, somebody could not tell, the consensus is not
-    sure, a sure model contradicts people, a known answer was missed; and a small share of the agreed ones, drawn at
-    random, because people may be wrong together. What an expert has decided is out.
+    sure, a sure model or the line's events contradict people, a known answer was missed; and a small share of the
+    agreed ones, drawn at random, because people may be wrong together. What an expert has decided is out.
 
     \b
     Example:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from activesel.cli.options import AsJson, Batch, Settings, WorkspaceDir, open_workspace
 from activesel.cli.show import show_json, show_pairs, tell
+
+if TYPE_CHECKING:
+    from activesel.workspace import Workspace
 
 
 def assign(
@@ -27,6 +30,9 @@ def assign(
     route: Annotated[
         bool, typer.Option("--route", help="Crowd or expert per image, within the budget: settings below routing.")
     ] = False,
+    next_: Annotated[
+        bool, typer.Option("--next", help="Once labels came: where another opinion pays, and where an expert's.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Draw and count; write nothing.")] = False,
     workspace_dir: WorkspaceDir = None,
     settings: Settings = None,
@@ -39,16 +45,28 @@ def assign(
     draws the same. Once the batch is labelled it is not drawn anew. Shares
     that are not given are those of the settings: quality.overlap, quality.gold, quality.blind_arm.
 
+    With --next, once people have labelled what was asked for: wants another opinion of the images whose label is least
+    sure, by the consensus of all that was said, and an expert's where quality.most_opinions are there and it still is;
+    as few as it takes for the others to err no more than the majority of three would (quality.label_error). Again after
+    each round of labels, until it asks for nothing.
+
     \b
     Examples:
       activesel assign
       activesel assign 0003 --overlap 0.2 --dry-run
+      activesel assign --next
     """
+    from activesel.errors import UsageError
     from activesel.pipelines.assign import AssignRequest, assign_batch, expect_spend, plan_tasks, route_by_settings
     from activesel.pipelines.export import find_batch
 
     workspace = open_workspace(workspace_dir, settings)
     batch_id = find_batch(workspace, batch)
+    if next_:
+        if route or not overlap is gold is blind_arm is None:
+            raise UsageError("--next draws nothing anew", expected="no other option that says what to draw")
+        _ask_next(workspace, batch_id, dry_run=dry_run, as_json=as_json)
+        return
     request = AssignRequest(overlap, gold, blind_arm, route_by_settings(workspace) if route else None)
     if dry_run:
         assigned = plan_tasks(workspace, batch_id, request)
@@ -81,3 +99,26 @@ def assign(
         tell("dry run: nothing was written")
     elif not assigned.is_new:
         tell("nothing changed: this is what was drawn before")
+
+
+def _ask_next(workspace: Workspace, batch_id: str, *, dry_run: bool, as_json: bool) -> None:
+    from activesel.pipelines.next_opinions import ask_next, plan_next
+
+    if dry_run:
+        found = plan_next(workspace, batch_id)
+    else:
+        with workspace.lock("assign"):
+            found = ask_next(workspace, batch_id)
+    if as_json:
+        show_json({"schema_version": 1, **asdict(found)})
+        return
+    show_pairs([
+        ("batch", batch_id), ("again", f"{found.n_again} images want another opinion"),
+        ("expert", f"{found.n_expert} wait for an expert (activesel adjudicate list)"),
+        ("waiting", f"{found.n_waiting} lack an opinion that was asked for before" if found.n_waiting else None),
+        ("done", f"{found.n_done}, of which {found.error:.2%} are expected to be wrong; {found.target:.2%} may be"),
+    ])  # fmt: skip
+    if dry_run:
+        tell("dry run: nothing was written")
+    elif not found.is_new:
+        tell("nothing changed: nothing more is asked for")

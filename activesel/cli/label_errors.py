@@ -12,10 +12,15 @@ from activesel.cli.show import show_json, show_pairs, show_table
 
 def label_errors(
     most: Annotated[int, typer.Option(metavar="N", min=1, help="How many to list.")] = 100,
+    like: Annotated[
+        str | None,
+        typer.Option(metavar="CLASS", show_default=False,
+                     help="List labels of other classes that may be of this one, which nobody knew before."),
+    ] = None,
     workspace_dir: WorkspaceDir = None,
     settings: Settings = None,
     as_json: AsJson = False,
-) -> None:
+) -> None:  # fmt: skip
     """List labels that are probably wrong, worst first.
 
     Every labelled image is predicted by a model that saw none of its group; where that says another class the label is
@@ -23,15 +28,16 @@ def label_errors(
     sure ones join the experts' queue of their batch (activesel adjudicate list).
 
     \b
-    Example:
+    Examples:
       activesel label-errors --most 50
+      activesel label-errors --like pit
     """
     from activesel.pipelines.doubts import keep_doubts
     from activesel.pipelines.label_errors import find_doubts
 
     workspace = open_workspace(workspace_dir, settings)
     with workspace.lock("label-errors"):
-        found = find_doubts(workspace, most)
+        found = find_doubts(workspace, most, like)
         keep_doubts(workspace, found)
     if as_json:
         show_json(found)

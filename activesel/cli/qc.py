@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from activesel.cli.options import AsJson, Batch, Settings, WorkspaceDir, open_workspace
-from activesel.cli.show import show_json, show_pairs, show_table
+from activesel.cli.show import show_json, show_pairs, show_table, tell
 
 if TYPE_CHECKING:
     from activesel.agreement import Agreement
+    from activesel.looks import Look
     from activesel.pipelines.qc import Quality
 
 
@@ -26,7 +27,8 @@ def qc(
 
     Measures how far people agree on the images that two of them labelled without knowing of each other, and how often
     they gave known answers; records what counts for each image. Ends with 0 if the labels pass, with 4 if they fail and
-    with 5 if more labels are needed to tell, and then says how many.
+    with 5 if more labels are needed to tell, and then says how many. Each look at more labels is counted and must be
+    surer than the one before, so that looking again and again passes nothing by chance; a dry run counts nothing.
 
     \b
     Examples:
@@ -50,6 +52,8 @@ def qc(
             document = to_json(quality) | {"changed": record_consensus(workspace, quality)}
             document["report"] = write_quality(workspace, quality, document)
     show_json(document) if as_json else _show(quality, document)
+    if dry_run and quality.look is not None:
+        tell("dry run: nothing was written, and the look was not counted: only a counted one's verdict keeps its word")
     verdict, reasons = quality.decision.verdict.value, "; ".join(quality.decision.reasons)
     if verdict == "fail":
         raise RefusedError("the labels do not pass", where=f"batch {batch_id}", found=reasons,
@@ -64,8 +68,10 @@ def _show(quality: Quality, document: dict[str, object]) -> None:
         ("verdict", f"{decision.verdict.value.upper()}: {'; '.join(decision.reasons)}"),
         ("batch", f"{opinions.batch_id}: {len(opinions.people)} of {len(opinions.picks)} images labelled by "
                   f"{len(opinions.annotators)} people, {len(opinions.blind)} by two or more to be compared"),
+        ("look", _say_look(quality.look)),
         ("skipped", f"{quality.n_skipped} opinions" if quality.n_skipped else None),
         ("several", _say_several(quality)),
+        ("experts", _say_experts(quality.experts)),
         ("shapes", _say_shapes(quality)),
         *(("note", note) for note in quality.notes),
     ])  # fmt: skip
@@ -84,11 +90,24 @@ def _show(quality: Quality, document: dict[str, object]) -> None:
     show_pairs([("changed", document.get("changed")), ("report", document.get("report"))])
 
 
+def _say_look(look: Look | None) -> str | None:
+    if look is None:
+        return None
+    return f"number {look.number} at these labels; its bounds are sure to {1 - look.bound:.1%}"
+
+
 def _say_several(quality: Quality) -> str | None:
     if len(quality.opinions.annotators) < 3 or quality.alpha is None:
         return None
     fleiss = "" if quality.fleiss is None else f", Fleiss' kappa {quality.fleiss:.3f}"
     return f"Krippendorff's alpha {quality.alpha:.3f}{fleiss}"
+
+
+def _say_experts(found: Agreement | None) -> str:
+    if found is None:
+        return "no image has two experts' verdicts from before they saw the answers"
+    kappa = "undefined" if found.kappa is None else f"{found.kappa:.3f}"
+    return f"kappa {kappa} ({found.low:.3f} to {found.high:.3f}) of two who had seen no answer, {found.n} images"
 
 
 def _say_shapes(quality: Quality) -> str | None:

@@ -24,6 +24,7 @@ class TrainingConfig(Section):
     trainer: str = Field(min_length=1)
     options: dict[str, Any]
     device: str = Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    timeout_s: float = Field(ge=0)
 
 
 class MonitoringConfig(Section):
@@ -57,6 +58,24 @@ class GateConfig(Section):
     least_class: int = Field(ge=1)
     least_recall: float = Field(ge=0, le=1)
     resamples: int = Field(ge=100, le=100_000)
+
+
+class EventsConfig(Section):
+    max_body_kb: int = Field(ge=1, le=65536)
+    max_waiting_mb: int = Field(ge=1, le=65536)
+    max_backlog_mb: int = Field(ge=1, le=1_000_000)
+    keep_dead: int = Field(ge=0)
+
+
+class FeedbackConfig(Section):
+    considered_s: float = Field(ge=0, le=86400)
+    names: dict[str, str]
+    weak: list[str]
+    adjudicate: list[str]
+    positives: list[str]
+    least_accuracy: float = Field(gt=0, le=1)
+    least_known: int = Field(ge=1)
+    least_confidence: float = Field(gt=0, le=1)
 
 
 class ServingConfig(Section):

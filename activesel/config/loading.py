@@ -10,7 +10,15 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from activesel.config.flywheel import GateConfig, MonitoringConfig, RoundsConfig, ServingConfig, TrainingConfig
+from activesel.config.flywheel import (
+    EventsConfig,
+    FeedbackConfig,
+    GateConfig,
+    MonitoringConfig,
+    RoundsConfig,
+    ServingConfig,
+    TrainingConfig,
+)
 from activesel.config.sections import (
     CatalogConfig,
     DatasetConfig,
@@ -54,6 +62,8 @@ class Config(Section):
     training: TrainingConfig
     monitoring: MonitoringConfig
     gate: GateConfig
+    events: EventsConfig
+    feedback: FeedbackConfig
     serving: ServingConfig
 
 
@@ -120,7 +130,8 @@ def _parse_override(override: str) -> dict[str, Any]:
     return dict(value)
 
 
-_FREE_FORM = {"selection.options", "training.options"}  # keys below these are the strategy's or trainer's own
+# Keys below these are the strategy's, the trainer's, or names of classes.
+_FREE_FORM = {"feedback.names", "selection.options", "training.options"}
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any], *, where: str, prefix: str = "") -> None:

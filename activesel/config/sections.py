@@ -104,10 +104,14 @@ class QualityConfig(Section):
     least_positive: float = Field(ge=0, le=1)
     least_defects: int = Field(ge=0)
     least_gold: float = Field(ge=0, le=1)
+    pool_rounds: int = Field(ge=0, le=50)
     iou: float = Field(gt=0, le=1)
     posterior: float = Field(ge=0, le=1)
     model: float = Field(gt=0, le=1)
     audit: float = Field(ge=0, le=1)
+    model_weight: float = Field(ge=0, le=1)
+    label_error: float | None = Field(ge=0, lt=0.5)
+    most_opinions: int = Field(ge=1, le=9)
 
 
 class PrelabelConfig(Section):

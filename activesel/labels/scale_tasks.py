@@ -51,7 +51,7 @@ def read_scale_task(record: Record, path: Path, lookup: ImageLookup, where: str)
     params = as_object(task.get("params") or {}, "params", where)
     names = [one for one in (task.get("unique_id"), params.get("attachment")) if isinstance(one, str) and one]
     image_id = ""
-    for name in names or [None]:
+    for name in names or [""]:
         image_id = image_id or lookup.find(metadata.get(ID_KEY) or name, name, path.parent.absolute(), where=where)
     if status != "completed":
         return

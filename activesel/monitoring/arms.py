@@ -37,26 +37,31 @@ def watch_arms(signals: Signals, limits: Limits) -> list[Reading]:
 
 
 def watch_new_types(signals: Signals, limits: Limits) -> list[Reading]:
-    """Classes that no label knew when exploration met them: the model cannot have looked for them."""
+    """Classes that no label knew when a batch met them: the model cannot have looked for them, and older labels may
+    call them something else."""
     name, seen = "new types", signals.labelled
-    if seen is None or not seen.explored.any():
-        return [_without_explore(name)]
-    found = []
-    newest = int(seen.rounds.max())
-    for code in np.unique(seen.classes[seen.explored]).tolist():
-        first = int(seen.rounds[seen.classes == code].min())
-        met = seen.explored & (seen.classes == code) & (seen.rounds == first)
-        if code == seen.good or code in seen.before or not met.any() or (seen.predicted[met] < 0).all():
-            continue  # without a model there was nothing yet to be blind
-        chosen = int(((seen.classes == code) & ~seen.explored).sum())
-        recent = first >= newest - 1 and chosen < limits.least_labels
-        kind, passed = seen.names[code], seen.sure[met & (seen.predicted == seen.good)]
-        passed = passed[np.isfinite(passed)]
-        told = f", the model {passed.max():.0%} sure that it is {seen.names[seen.good]}" if len(passed) else ""
-        reason = f"no label was {kind} before a random image showed it{told}" if recent else f"{chosen} chosen since"
-        found.append(Reading(name, ACT if recent else QUIET, f"{int(met.sum())} in batch {first + 1}", reason, kind,
-                             command=_focus(kind, limits) if recent else ""))  # fmt: skip
-    return found or [Reading(name, QUIET, f"none in {int(seen.explored.sum())} random images")]
+    if seen is None or not len(seen.classes):
+        return [Reading(name, ABSENT, "no batch has a label yet")]
+    codes = np.setdiff1d(np.unique(seen.classes), [seen.good, *seen.before]).tolist()
+    found = [one for code in codes for one in _new_type(name, seen, code, limits)]
+    return found or [Reading(name, QUIET, f"none in {len(seen.classes)} labels")]
+
+
+def _new_type(name: str, seen: Labelled, code: int, limits: Limits) -> list[Reading]:
+    own = seen.classes == code
+    first = int(seen.rounds[own].min())
+    met = own & (seen.rounds == first)
+    if (seen.predicted[met] < 0).all():
+        return []  # without a model there was nothing yet to be blind
+    kind, passed = seen.names[code], seen.sure[met & (seen.predicted == seen.good)]
+    passed = passed[np.isfinite(passed)]
+    since = int((own & (seen.rounds > first)).sum())
+    value = f"{int(met.sum())} in batch {first + 1}, {int((met & seen.explored).sum())} of them drawn at random"
+    if first < int(seen.rounds.max()) - 1 or since >= limits.least_labels:
+        return [Reading(name, QUIET, value, f"{since} labelled since", kind)]
+    told = f"; the model was {passed.max():.0%} sure that it is {seen.names[seen.good]}" if len(passed) else ""
+    return [Reading(name, ACT, value, f"no label was {kind} before, and older ones may call it otherwise{told}", kind,
+                    command=_seek(kind, limits))]  # fmt: skip
 
 
 def watch_unseen(signals: Signals, limits: Limits) -> list[Reading]:
@@ -98,15 +103,15 @@ def watch_starved(signals: Signals, limits: Limits) -> list[Reading]:
         readings.append(Reading(
             name, ACT if less else QUIET, f"{a / n_random:.1%} of random, {b / n_chosen:.1%} of chosen",
             "the selection takes fewer than chance would" if less else "", seen.names[code], p,
-            _focus(seen.names[code], limits) if less else "", wilson(a, n_random, limits.confidence), b / n_chosen,
+            _seek(seen.names[code], limits) if less else "", wilson(a, n_random, limits.confidence), b / n_chosen,
         ))  # fmt: skip
     return readings or [Reading(name, QUIET, "no defect in either")]
 
 
 def watch_recall(signals: Signals, limits: Limits) -> list[Reading]:
-    """Recall on random images against recall on chosen ones, by what the model said before it learned of either."""
-    from scipy.stats import fisher_exact
-
+    """Recall of each kind of defect on random images, by what the model said before it learned of them, against that
+    of the other kinds there. Recall on chosen images stands beside it and judges nothing: a selection by the model's
+    own word bends it either way."""
     name, seen = "recall per arm", signals.labelled
     if seen is None or not seen.explored.any():
         return [_without_explore(name)]
@@ -114,18 +119,27 @@ def watch_recall(signals: Signals, limits: Limits) -> list[Reading]:
     rejected = seen.predicted != seen.good
     of_random, of_chosen = defect & seen.explored, defect & ~seen.explored
     n, m = int(of_random.sum()), int(of_chosen.sum())
-    if not n or not m:
-        return [Reading(name, UNKNOWN, f"{n} random defects, {m} chosen", "one of each at least")]
+    if not n:
+        return [Reading(name, UNKNOWN, f"no random defect, {m} chosen", "one at least tells something")]
     a, b = int((rejected & of_random).sum()), int((rejected & of_chosen).sum())
     span = wilson(a, n, limits.confidence)
-    value = f"{a} of {n} random defects, {b} of {m} chosen ones"
+    overall = Reading(name, QUIET, f"{a} of {n} random defects, {b} of {m} chosen ones", span=span,
+                      limit=b / m if m else None)  # fmt: skip
+    kinds = np.unique(seen.classes[of_random]).tolist()
+    return [overall, *(_recall_of(name, seen, of_random, code, limits) for code in kinds if len(kinds) > 1)]
+
+
+def _recall_of(name: str, seen: Labelled, of_random: BoolArray, code: int, limits: Limits) -> Reading:
+    from scipy.stats import fisher_exact
+
+    own = of_random & (seen.classes == code)
+    other, found = of_random & ~own, seen.predicted != seen.good
+    (a, n), (b, m) = ((int((found & rows).sum()), int(rows.sum())) for rows in (own, other))
     p = float(fisher_exact([[a, n - a], [b, m - b]], alternative="less").pvalue)
-    drop = b / m - a / n >= limits.recall_drop
-    missed = seen.classes[of_random & ~rejected]
-    worst = seen.names[int(np.bincount(missed).argmax())] if len(missed) else ""
-    reason = f"{1 - a / n:.0%} of random defects are missed, {1 - b / m:.0%} of chosen ones: most are {worst}"
-    return [Reading(name, ACT if drop else QUIET, value, reason if drop else "", p=p,
-                    command=_focus(worst, limits) if drop else "", span=span, limit=b / m)]  # fmt: skip
+    low, kind = b / m - a / n >= limits.recall_drop, seen.names[code]
+    return Reading(name, ACT if low else QUIET, f"{a} of {n} random ones, {b} of {m} other random defects",
+                   "the model misses this kind more than others" if low else "", kind, p,
+                   _seek(kind, limits) if low else "", wilson(a, n, limits.confidence), b / m)  # fmt: skip
 
 
 def watch_escapes(signals: Signals, limits: Limits) -> list[Reading]:
@@ -144,7 +158,7 @@ def watch_escapes(signals: Signals, limits: Limits) -> list[Reading]:
     worst = seen.names[int(np.bincount(seen.classes[rows][wrong]).argmax())] if found else ""
     return [Reading(name, ACT if many else QUIET, f"{found} in {n} called good, {foreseen:.1f} foreseen",
                     f"the model passes defects that it is sure are good: most of them {worst}" if many else "", p=p,
-                    command=_focus(worst, limits) if many else "", span=wilson(found, n, limits.confidence),
+                    command=_seek(worst, limits) if many else "", span=wilson(found, n, limits.confidence),
                     limit=min(1.0, limits.surprise * foreseen / n))]  # fmt: skip
 
 
@@ -201,10 +215,13 @@ def _without_explore(name: str) -> Reading:
     return Reading(name, ABSENT, "no random image has a label", "select with --explore")
 
 
-def _focus(kind: str, limits: Limits) -> str:
+def _seek(kind: str, limits: Limits) -> str:
+    """Look again at old labels that may be of this class, and label more of the images like it."""
     import shlex
 
-    return f"activesel select --budget {limits.budget} --explore {_share(limits):g} --focus {shlex.quote(kind)}"
+    name = shlex.quote(kind)
+    select = f"activesel select --budget {limits.budget} --explore {_share(limits):g} --focus {name}"
+    return f"activesel label-errors --like {name} && {select}"
 
 
 def _share(limits: Limits) -> float:

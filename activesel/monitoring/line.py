@@ -49,7 +49,9 @@ def watch_regions(signals: Signals, limits: Limits) -> list[Reading]:
     picked, n = int(regions.picked.sum()), int(regions.images.sum())
     if picked < limits.least_labels:
         return [Reading(name, UNKNOWN, f"{picked} picked of {n}", f"{limits.least_labels} picks tell")]
-    found = [_region(name, regions, number, limits) for number in np.flatnonzero(regions.images >= LEAST_REGION)]
+    found = [
+        _region(name, regions, number, limits) for number in np.flatnonzero(regions.images >= LEAST_REGION).tolist()
+    ]
     bare = [one for one in found if one.state is ACT]
     return bare or [Reading(name, QUIET, f"{int((regions.picked > 0).sum())} of {len(regions.images)} regions picked "
                             f"from, {float(regions.covered @ regions.images) / n:.0%} near a label")]  # fmt: skip

@@ -16,9 +16,11 @@ from activesel.matching import match_shapes
 from activesel.pipelines.batch_opinions import BatchOpinions, read_opinions, verdict_of
 from activesel.pipelines.consensus import Agreed, agree
 from activesel.pipelines.doubts import read_doubts
+from activesel.pipelines.feedback import read_contradictions
+from activesel.routing import EXPERT
+from activesel.settling import ADJUDICATION, is_verdict
 from activesel.workspace import Workspace
 
-SOURCE = "adjudication"
 DECIDED = (LabelState.adjudicated, LabelState.rejected)
 
 
@@ -31,7 +33,10 @@ def queue(workspace: Workspace, batch: str) -> list[QueueItem]:
         DataError: no such batch.
     """
     opinions = read_opinions(workspace, batch)
-    return rank_cases(list_cases(workspace, opinions, agree(opinions)), read_rules(workspace, opinions))
+    return rank_cases(
+        list_cases(workspace, opinions, agree(opinions, workspace.config.quality.model_weight)),
+        read_rules(workspace, opinions),
+    )
 
 
 def decide(
@@ -50,17 +55,16 @@ def decide(
     if name is not None and not name.strip():
         raise UsageError("the class is empty", expected="a class, or none to reject the image")
     skipped = (reason or "rejected") if name is None else ""
-    said = Annotation(image_id, expert, Role.expert, name, tuple(shapes), skipped, source=SOURCE, note=reason)
+    said = Annotation(image_id, expert, Role.expert, name, tuple(shapes), skipped, source=ADJUDICATION, note=reason)
     state = LabelState.rejected if name is None else LabelState.adjudicated
     with Catalog.open(workspace.catalog_place) as catalog:
         if image_id not in catalog.sizes_of([image_id]):
             raise DataError("no such image", where=str(workspace.root), found=image_id)
-        before = [one for one in catalog.annotations.read([image_id])
-                  if (one.role, one.annotator, one.source) == (Role.expert, expert, SOURCE)]  # fmt: skip
+        before = [one for one in catalog.annotations.read([image_id]) if is_verdict(one)]
         if not before or _content(before[-1]) != _content(said):
             now = datetime.now(UTC).isoformat(timespec="microseconds")
             catalog.annotations.add([Annotation(image_id, expert, Role.expert, name, said.shapes, skipped, created=now,
-                                                source=SOURCE, note=reason)])  # fmt: skip
+                                                source=ADJUDICATION, note=reason)])  # fmt: skip
         catalog.annotations.resolve([Resolution(image_id, name, state, None, expert)])
 
 
@@ -82,7 +86,10 @@ def find_image(workspace: Workspace, name: str) -> str:
 def list_cases(workspace: Workspace, opinions: BatchOpinions, agreed: Agreed) -> list[Case]:
     """Put together what is known of every image that people spoke of and no expert decided; gold images too."""
     least_iou, doubts = workspace.config.quality.iou, _standing(read_doubts(workspace), opinions)
-    cases = [replace(_case(opinions, agreed, image_id, least_iou), doubt=doubts.get(image_id))
+    told = {i: why for i, (label, why) in read_contradictions(workspace).items()
+            if i in opinions.resolved and opinions.resolved[i].name == label}  # fmt: skip
+    cases = [replace(_case(opinions, agreed, image_id, least_iou), doubt=doubts.get(image_id),
+                     feedback=told.get(image_id, ""))
              for image_id in opinions.people
              if image_id not in opinions.resolved or opinions.resolved[image_id].state not in DECIDED]  # fmt: skip
     gold = [i for i in opinions.gold_said if i in opinions.tasks and opinions.tasks[i].gold]
@@ -113,6 +120,7 @@ def _case(opinions: BatchOpinions, agreed: Agreed, image_id: str, least_iou: flo
         _differ([one for one in said if not one.skipped], least_iou), consensus,
         None if consensus is None else agreed.confidence_in(image_id, consensus),
         pick.predicted if pick else None, pick.probability if pick else None, answers=tuple(said),
+        asked=image_id in opinions.tasks and opinions.tasks[image_id].route == EXPERT,
     )  # fmt: skip
 
 
@@ -133,4 +141,4 @@ def _differ(said: Sequence[Annotation], least_iou: float) -> bool:
 
 
 def _content(one: Annotation) -> tuple[object, ...]:
-    return one.name, one.shapes, one.skipped, one.note
+    return one.annotator, one.source, one.name, one.shapes, one.skipped, one.note

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from activesel.annotations import Annotation, LabelState, Role, Task
+from activesel.annotations import LabelState, Role, Task
 from activesel.catalog import Catalog, make_column
 from activesel.config import Config
 from activesel.errors import RefusedError
 from activesel.overlap import choose_gold, count_overlap, draw_stratified, hide_prelabels, mix_in
-from activesel.pipelines.batch import PickRecord, read_batch
+from activesel.pipelines.batch_file import PickRecord, read_batch
 from activesel.pipelines.batch_opinions import GOOD, verdict_of
 from activesel.pipelines.routes import plan_routes
 from activesel.records import BoolArray
 from activesel.routing import CROWD, EXPERT, NOBODY
 from activesel.seeds import derive_rng
-from activesel.settling import name_wholes
+from activesel.settling import PEOPLE, name_wholes
 from activesel.workspace import Workspace
 
 # Image id -> "crowd", "expert", or "" for a pick that nobody labels, as the budget ends before it; absent = crowd.
@@ -145,22 +145,18 @@ class _Known:
 
 def _read(workspace: Workspace, batch_id: str, picks: Sequence[str]) -> _Known:
     with Catalog.open(workspace.catalog_place) as catalog:
-        tasks, opinions = catalog.annotations.tasks(), catalog.annotations.read()
+        tasks = catalog.annotations.tasks()
+        opinions, gold_said = catalog.annotations.read(picks), catalog.annotations.read(role=Role.gold)
         resolved, labels, columns = catalog.annotations.resolutions(), catalog.labels_of(picks), catalog.label_columns()
-    batch = set(picks)
-    people = {one.image_id for one in opinions if one.role in (Role.annotator, Role.expert) and one.image_id in batch}
+    people = {one.image_id for one in opinions if one.role in PEOPLE}
     weak = {i for i, one in resolved.items() if one.state in (LabelState.weak, LabelState.synthetic)}
     seen = Counter(dict(zip(columns.names, np.bincount(columns.codes).tolist(), strict=False)))
     good = min(seen, key=lambda name: (-seen[name], name)) if seen else None
-    known = name_wholes([one for one in opinions if _is_gold(one)], good)
+    known = name_wholes([one for one in gold_said if not one.skipped], good)
     gold = {one.image_id: verdict_of(one, good or GOOD) for one in known}
     times = Counter(task.image_id for task in tasks if task.gold and task.batch_id < batch_id)
     mine = tuple(task for task in tasks if task.batch_id == batch_id)
     return _Known(mine, len(people | (set(labels) - weak)), gold, times, good)
-
-
-def _is_gold(one: Annotation) -> bool:
-    return one.role is Role.gold and not one.skipped
 
 
 def _draw_gold(known: _Known, batch_id: str, n_wanted: int, seed: int) -> list[str]:

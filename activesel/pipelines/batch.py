@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
 
 from activesel import __version__
 from activesel.density import score_density
-from activesel.errors import DataError, UnreachableError
+from activesel.errors import UnreachableError
 from activesel.ids import join_ids
 from activesel.nearest import find_nearest_k, to_distance
 from activesel.novelty import score_novelty
+from activesel.pipelines.batch_file import SCHEMA_VERSION, BatchFile, PickRecord
 from activesel.pipelines.choose import Chosen
 from activesel.pipelines.gather import Gathered, SelectRequest
 from activesel.pipelines.tables import write_blocks, write_cell, write_csv
 from activesel.pipelines.worth import expect_worth
-from activesel.reasons import Kind
 from activesel.records import FloatArray, IntArray
-from activesel.training.worth import Worth
 from activesel.uncertainty import score_entropy, score_least_confidence
 from activesel.workspace import Workspace, write_atomic, write_json
 
-SCHEMA_VERSION = 1
 SCORES = {  # name -> what a high value means
     "uncertainty": "high: the two likeliest classes are close",
     "entropy": "high: the class probabilities are spread out",
@@ -41,51 +36,8 @@ SCORES = {  # name -> what a high value means
     "novelty": "high: far from every known image",
     "density": "high: typical, many images lie near it",
 }
-HEAD_BYTES = 1024  # hold the first fields of batch.json, up to the strategy
 _BLOCK_LINES = 65536  # of stands_for.csv, made at a time
 PACKAGES = ("activesel", "numpy", "torch", "timm", "faiss-cpu", "scikit-learn", "opencv-python-headless", "pillow")
-
-
-@dataclass(frozen=True)
-class PickRecord:
-    """One line of a batch. scores: name -> 0..1. group: near-duplicate group. stands_for: itself included."""
-
-    rank: int
-    image_id: str
-    path: str
-    kind: Kind
-    reason: str
-    predicted: str | None
-    probability: float | None
-    gain: float
-    propensity: float | None
-    scores: dict[str, float]
-    stands_for: int
-    group: int | None
-    meta: dict[str, str]
-
-
-@dataclass(frozen=True)
-class BatchFile:
-    """What batch.json holds. worth: what the batch is expected to bring. worth_text: that, or why it is not known."""
-
-    schema_version: int
-    batch_id: str
-    created: str
-    request_key: str
-    strategy: str
-    budget: float
-    seed: int
-    command: str
-    config: dict[str, Any]
-    versions: dict[str, str]
-    inputs: dict[str, str]
-    notes: tuple[str, ...]
-    n_pool: int
-    n_labelled: int
-    worth: Worth | None = field(default=None, kw_only=True)
-    worth_text: str = field(default="", kw_only=True)
-    picks: tuple[PickRecord, ...]
 
 
 def build_batch(
@@ -133,50 +85,6 @@ def _publish(draft: Path, folder: Path) -> None:
         draft.rename(folder)
     except OSError as error:
         raise UnreachableError("cannot write", where=str(folder), found=error.strerror or str(error)) from None
-
-
-def read_head(workspace: Workspace, batch_id: str) -> dict[str, Any]:
-    """Return the first fields of a stored batch, such as its key and strategy, without reading it; {} where in doubt.
-
-    They stand before the settings, a line each; the whole file is a kilobyte per pick.
-    """
-    head: dict[str, Any] = {}
-    try:
-        with (workspace.batches_dir / batch_id / "batch.json").open("rb") as stream:
-            lines = stream.read(HEAD_BYTES).decode("utf8", "replace").splitlines()
-        for line in lines[1:]:
-            name, _, value = line.strip().removesuffix(",").partition(": ")
-            if not line.startswith('  "') or value[:1] in ("{", "["):
-                break
-            head[json.loads(name)] = json.loads(value)
-    except (OSError, ValueError):
-        return {}
-    return head
-
-
-def read_batch(workspace: Workspace, batch_id: str) -> BatchFile:
-    """Read a stored batch.
-
-    Raises:
-        DataError: there is none of that id, or its file is not a batch of this schema version.
-    """
-    path = workspace.batches_dir / batch_id / "batch.json"
-    try:
-        stored = json.loads(path.read_text(encoding="utf8"))
-    except FileNotFoundError:
-        raise DataError(f"there is no batch {batch_id}", where=str(workspace.batches_dir),
-                        hint="see `activesel status`") from None  # fmt: skip
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError("not a batch file", where=str(path), found=str(error).splitlines()[0][:120]) from None
-    if not isinstance(stored, dict) or stored.get("schema_version") != SCHEMA_VERSION:
-        raise DataError("not a batch file of this schema version", where=str(path), expected=str(SCHEMA_VERSION))
-    try:
-        return TypeAdapter(BatchFile).validate_python(stored)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"bad value for {field}", where=str(path), found=repr(first["input"])[:80],
-                        expected=first["msg"]) from None  # fmt: skip
 
 
 def pool_scores(chosen: Chosen, k: int, rows: IntArray | None = None) -> dict[str, FloatArray]:

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from activesel.annotations import Annotation, Resolution, Role, Task
 from activesel.catalog import Catalog, LabelColumns
 from activesel.ids import find_ids, pack_ids, unique_ids
-from activesel.pipelines.batch import PickRecord, read_batch
-from activesel.settling import name_wholes
+from activesel.pipelines.batch_file import PickRecord, read_batch
+from activesel.settling import is_verdict, name_wholes
 from activesel.workspace import Workspace
 
 GOOD = "good"  # what no shape and no class means where nothing says how that class is called
@@ -26,8 +26,9 @@ Said = dict[str, dict[str, Annotation]]  # image id -> annotator -> the last tha
 class BatchOpinions:
     """A batch's picks, what was wanted of people, and the last opinion of each about each image.
 
-    people, experts: of the batch's images; known: gold answers. gold_said: what people said about gold images, of this
-    batch or earlier ones. assigned: whether an overlap was drawn beforehand. resolved: what counts at present.
+    people: of the batch's images; experts: so, what they thought before they saw anybody's answer; models: image id ->
+    the newest pre-label. known: gold answers. gold_said: what people said about gold images, of this batch or earlier
+    ones. assigned: whether an overlap was drawn beforehand. resolved: what counts at present.
     """
 
     batch_id: str
@@ -35,6 +36,7 @@ class BatchOpinions:
     tasks: dict[str, Task]
     people: Said
     experts: Said
+    models: dict[str, Annotation]
     known: dict[str, str]
     gold_said: Said
     resolved: dict[str, Resolution]
@@ -48,6 +50,11 @@ class BatchOpinions:
     @property
     def annotators(self) -> tuple[str, ...]:
         return tuple(sorted({name for said in self.people.values() for name in said}))
+
+    @property
+    def guidelines(self) -> frozenset[str]:
+        """Versions of the guideline that the compared opinions follow; "" where one does not say."""
+        return frozenset(one.guideline for i in self.blind for one in self.people[i].values())
 
     @property
     def blind(self) -> list[str]:
@@ -74,15 +81,21 @@ def read_opinions(workspace: Workspace, batch_id: str) -> BatchOpinions:
     opinions = name_wholes(opinions, good)
     known = {one.image_id: verdict_of(one, good) for one in opinions if one.role is Role.gold and not one.skipped}
     people, experts, gold_said = _sort_out(opinions, known, {*picks, *tasks})
+    models = {one.image_id: one for one in opinions if one.role is Role.model}
     if tasks:
         people = {image_id: said for image_id, said in people.items() if image_id in tasks}
-    return BatchOpinions(batch_id, picks, tasks, people, experts, known, gold_said,
+    return BatchOpinions(batch_id, picks, tasks, people, experts, models, known, gold_said,
                          {i: resolved[i] for i in picks if i in resolved}, good, tuple(notes))  # fmt: skip
 
 
 def verdict_of(annotation: Annotation, good: str) -> str:
     """Return the class of the whole image; of nothing that follows from no shapes, the good one."""
     return good if annotation.name is None else annotation.name
+
+
+def verdicts_of(said: Mapping[str, Annotation], good: str) -> dict[str, str]:
+    """Return what each annotator of one image called it; a skip is no verdict."""
+    return {name: verdict_of(one, good) for name, one in said.items() if not one.skipped}
 
 
 def draw_number(seed: int, *words: str) -> int:
@@ -120,7 +133,7 @@ def _sort_out(opinions: Sequence[Annotation], known: Mapping[str, str], batch: s
     experts: Said = {}
     gold_said: Said = {}
     for one in sorted(opinions, key=lambda one: one.created):  # the last counts; those without a time as recorded
-        if one.role is Role.expert and one.image_id in batch:
+        if one.role is Role.expert and one.image_id in batch and not is_verdict(one):
             experts.setdefault(one.image_id, {})[one.annotator] = one
         elif one.role is Role.annotator:
             place = gold_said if one.image_id in known else people

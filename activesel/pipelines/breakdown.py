@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,12 @@ CONFIDENCE = 0.95
 
 Pair = tuple[str, str, str]  # image, first annotator, second annotator
 Said = Mapping[str, Mapping[str, str]]
-Measure = Callable[[str, npt.NDArray[np.int64]], Agreement | None]
+
+
+class Measure(Protocol):
+    def __call__(
+        self, name: str, table: npt.NDArray[np.int64], /, *, bound: float | None = None
+    ) -> Agreement | None: ...
 
 
 @dataclass(frozen=True)
@@ -38,13 +44,12 @@ class Row:
 
 
 def make_measure(seed: int, batch_id: str, classes: Sequence[str]) -> Measure:
-    def measure(name: str, table: npt.NDArray[np.int64]) -> Agreement | None:
+    def measure(name: str, table: npt.NDArray[np.int64], *, bound: float | None = None) -> Agreement | None:
         if not table.sum():
             return None
         negative = 0 if len(table) == len(classes) else None
-        return measure_agreement(
-            table, derive_rng(seed, "qc", batch_id, name), confidence=CONFIDENCE, negative=negative
-        )
+        rng = derive_rng(seed, "qc", batch_id, name)
+        return measure_agreement(table, rng, confidence=CONFIDENCE, negative=negative, bound=bound)
 
     return measure
 

@@ -21,6 +21,7 @@ from activesel.ids import unpack_ids
 from activesel.images import content_id
 from activesel.index import knn_graph
 from activesel.pipelines.embed import embed_missing, open_store
+from activesel.pipelines.label_files import find_picture
 from activesel.pipelines.synthesise import translate
 from activesel.records import ImageRow, IntArray, Label
 from activesel.splits import join_groups
@@ -97,8 +98,7 @@ def _example(
     row: ImageRow, label: Label | None, resolution: Resolution | None, said: Sequence[Annotation], third: set[str]
 ) -> Example | None:
     """Return what counts for an image, None where nothing does."""
-    mask = row.meta.get("mask", "")
-    mask = os.path.normpath(Path(row.path).parent / mask) if mask else ""
+    mask = os.path.normpath(find_picture(row.meta.get("mask"), row.path) or "") if row.meta.get("mask") else ""
     if resolution is not None:
         if resolution.name is None or resolution.state is LabelState.rejected:
             return None

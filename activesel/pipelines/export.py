@@ -9,7 +9,7 @@ from typing import Any
 
 from activesel.catalog import Catalog
 from activesel.errors import DataError, UsageError
-from activesel.pipelines.batch import BatchFile, read_batch
+from activesel.pipelines.batch_file import BatchFile, read_batch
 from activesel.pipelines.batch_names import find_batch as find_batch
 from activesel.workspace import Workspace, write_atomic
 

@@ -16,7 +16,7 @@ from activesel.annotations import Annotation, Resolution, Role, Task
 from activesel.catalog import Catalog
 from activesel.errors import DataError, UnreachableError, UsageError
 from activesel.labels import ImageLookup, Item, Sheet, fit, get_format
-from activesel.pipelines.batch import read_batch
+from activesel.pipelines.batch_file import read_batch
 from activesel.settling import PEOPLE
 from activesel.workspace import Workspace, write_atomic
 

@@ -74,14 +74,14 @@ def _of_catalog(workspace: Workspace, group_column: str) -> LabelTable:
         if row.image_id not in labels:
             continue
         group = row.meta.get(group_column) or row.path
-        examples.append(Example(row.path, labels[row.image_id].name, group, _find(row.meta.get("mask"), row.path),
-                                _box_of(row.meta, row.path)))  # fmt: skip
-        part = _find(row.meta.get("part"), row.path)
+        mask, box = find_picture(row.meta.get("mask"), row.path), _box_of(row.meta, row.path)
+        examples.append(Example(row.path, labels[row.image_id].name, group, mask, box))
+        part = find_picture(row.meta.get("part"), row.path)
         parts |= {row.path: part} if part else {}
     return LabelTable(f"the labels of {workspace.root}", tuple(examples), parts)
 
 
-def _find(name: str | None, image: str) -> str | None:
+def find_picture(name: str | None, image: str) -> str | None:
     """Return the path of a picture that a manifest names: absolute, or below the image's folder or one above it."""
     if not name:
         return None

@@ -47,6 +47,13 @@ def scratch_of(workspace: Workspace, model_id: str) -> Path:
     return models_folder(workspace) / f".{model_id}.work"
 
 
+def clear_scratch(workspace: Workspace) -> None:
+    """Remove what trainings left behind that came to their end, but were killed before they had tidied up."""
+    for left in models_folder(workspace).glob(".*.work"):
+        if (models_folder(workspace) / left.name[1:].removesuffix(".work")).exists():
+            shutil.rmtree(left)
+
+
 def publish_model(workspace: Workspace, model_id: str, write: Callable[[Path], ModelCard]) -> ModelCard:
     """Write a model's folder, whole or not at all, in place of the one that is there, if any; return its card.
 

@@ -23,7 +23,7 @@ from activesel.labels import ImageLookup
 from activesel.models import PREDICTIONS, Alias
 from activesel.monitoring import Labelled, Overrides, Regions
 from activesel.nearest import find_nearest
-from activesel.pipelines.batch import read_batch
+from activesel.pipelines.batch_file import read_batch
 from activesel.pipelines.gather import Gathered
 from activesel.pipelines.windows import find_image
 from activesel.predictions import read_predictions
@@ -159,7 +159,7 @@ def find_regions(gathered: Gathered, seed: int) -> tuple[Regions, list[IntArray]
     near = is_covered(nearest, radius)
     counts = np.bincount(region, minlength=len(centres))
     covered = np.bincount(region, weights=near, minlength=len(centres)) / np.maximum(1, counts)
-    typical = [rows[here[np.argsort(-(sample[here] @ centres[g]), kind="stable")]]
+    typical: list[IntArray] = [rows[here[np.argsort(-(sample[here] @ centres[g]), kind="stable")]]
                for g in range(len(centres)) for here in (np.flatnonzero(region == g),)]  # fmt: skip
     images = np.round(counts * n / len(rows)).astype(np.int64)
     return Regions(images, np.bincount(own, minlength=len(centres)), covered), typical

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from activesel.agreement import Agreement
 from activesel.annotations import LabelState, Resolution
 from activesel.catalog import Catalog
+from activesel.looks import Look, take_look
 from activesel.matching import ShapeAgreement
-from activesel.pipelines.batch_opinions import BatchOpinions, pair_up, read_opinions, verdict_of
+from activesel.pipelines.batch_opinions import BatchOpinions, pair_up, read_opinions, verdict_of, verdicts_of
 from activesel.pipelines.breakdown import (
     CONFIDENCE,
     Row,
@@ -25,10 +26,13 @@ from activesel.pipelines.breakdown import (
     tabulate,
 )
 from activesel.pipelines.consensus import Agreed, agree
+from activesel.pipelines.looks import keep_look, read_looks
+from activesel.pipelines.pooling import Pooled, measure_pooled, order_classes, pool_batch
 from activesel.proof import wilson
 from activesel.qualitygate import Decision, GoldScore, Thresholds, decide
 from activesel.workspace import Workspace
 
+NO_LOOK = Look(0, "", (), 0)  # where nothing can be compared yet
 EXPERT_STATES = (LabelState.adjudicated, LabelState.rejected)  # never overwritten
 
 
@@ -36,7 +40,10 @@ EXPERT_STATES = (LabelState.adjudicated, LabelState.rejected)  # never overwritt
 class Quality:
     """What was found. table: (c, c) counts behind the overall agreement, None without a pair. alpha: Krippendorff's,
     fleiss: Fleiss' kappa; of all opinions on the overlap, None where undefined. shapes: of the same pairs, None where
-    nobody drew any. n_skipped: opinions that were skips.
+    nobody drew any. experts: of two experts each, before either saw an answer, None without such an image.
+    n_skipped: opinions that were skips. pooled: what is judged, with the overlaps of earlier batches where wanted.
+    look: the one at that, by whose number the bounds are as sure as they are; to be kept (activesel.pipelines.looks)
+    before the decision is told.
     """
 
     opinions: BatchOpinions
@@ -50,7 +57,10 @@ class Quality:
     decision: Decision
     consensus: Agreed
     shapes: ShapeAgreement | None
+    experts: Agreement | None
     n_skipped: int
+    look: Look | None
+    pooled: Pooled
     notes: tuple[str, ...]
 
     def rows_of(self, kind: str) -> list[Row]:
@@ -67,19 +77,49 @@ def check_quality(workspace: Workspace, batch_id: str, *, by: str = "station") -
     said = {i: _verdicts(opinions, i) for i in opinions.blind}
     seed = workspace.config.seed
     pairs = pair_up(said, seed, opinions.annotators)
-    consensus = agree(opinions)
-    classes = _order_classes(opinions, consensus.classes)
+    consensus = agree(opinions, workspace.config.quality.model_weight)
+    classes = order_classes(opinions.good, consensus.classes)
     measure = make_measure(seed, batch_id, classes)
     table = tabulate(said, pairs, classes)
-    overall = measure("overall", table)
-    rows = [*split_by_class(table, classes, measure), *split_by_annotator(said, opinions, seed, measure, classes),
+    pooled = pool_batch(workspace, opinions, said, pairs)
+    look = look_at(workspace, opinions, pooled) if pairs else None
+    bound = look.bound if look else None
+    overall, together = measure("overall", table, bound=bound), measure_pooled(workspace, batch_id, pooled, bound)
+    rows = [*together, *split_by_class(table, classes, measure),
+            *split_by_annotator(said, opinions, seed, measure, classes),
             *split_by_column(said, pairs, opinions, by, measure, classes)]  # fmt: skip
     gold = score_gold(opinions)
     alpha, fleiss = measure_many(said, classes)
     shapes, shape_rows = compare_shapes(opinions, pairs, workspace.config.quality.iou, measure)
-    return Quality(opinions, classes, table if overall else None, overall, (*rows, *shape_rows), alpha, fleiss, gold,
-                   decide(overall, gold, read_thresholds(workspace)), consensus, shapes, _count_skipped(opinions),
-                   _notes(opinions))  # fmt: skip
+    judged, own = (together[0].agreement, overall) if together else (overall, None)
+    decision = decide(judged, gold, read_thresholds(workspace), next_bound=(look or NO_LOOK).next_bound, own=own)
+    return Quality(
+        opinions, classes, table if overall else None, overall, (*rows, *shape_rows), alpha, fleiss, gold, decision,
+        consensus, shapes, compare_experts(opinions, seed), _count_skipped(opinions), look, pooled,
+        (*_notes(opinions), *pooled.notes),
+    )  # fmt: skip
+
+
+def compare_experts(opinions: BatchOpinions, seed: int) -> Agreement | None:
+    """Return how far two experts agree who each spoke before seeing any answer; None where there is no such image.
+
+    They are asked where people disagree: on harder images than the overlap's, so that it is no bound for people's.
+    """
+    said = {i: verdicts_of(of_image, opinions.good) for i, of_image in opinions.experts.items()}
+    pairs = pair_up(said, seed, sorted({who for of_image in said.values() for who in of_image}))
+    names = {said[i][who] for i, *two in pairs for who in two}
+    classes = order_classes(opinions.good, names)
+    return make_measure(seed, opinions.batch_id, classes)("experts", tabulate(said, pairs, classes))
+
+
+def look_at(workspace: Workspace, opinions: BatchOpinions, judged: Pooled) -> Look:
+    """Return which look at the batch's overlap this is.
+
+    Raises:
+        DataError: the record of earlier looks is damaged.
+    """
+    earlier = read_looks(workspace, opinions.batch_id)
+    return take_look(earlier, judged.table, judged.classes, sorted(opinions.guidelines))
 
 
 def read_thresholds(workspace: Workspace) -> Thresholds:
@@ -89,13 +129,14 @@ def read_thresholds(workspace: Workspace) -> Thresholds:
 
 
 def record_consensus(workspace: Workspace, quality: Quality) -> int:
-    """Record what counts of the batch's images by what people said; return how many changed.
+    """Record the look, then what counts of the batch's images by what people said; return how many changed.
 
     agreed where two or more are of one mind, else raw; where they differ the consensus counts if it is as sure as
     quality.posterior, and nothing does otherwise. What an expert decided stays, and so does what is unchanged, so
     that a second run writes nothing.
     """
     opinions, consensus, least = quality.opinions, quality.consensus, workspace.config.quality.posterior
+    keep_look(workspace, opinions.batch_id, quality.look)
     fresh = []
     for image_id in opinions.picks:
         if image_id not in opinions.people:
@@ -139,14 +180,7 @@ def score_gold(opinions: BatchOpinions) -> tuple[GoldScore, ...]:
 
 
 def _verdicts(opinions: BatchOpinions, image_id: str) -> dict[str, str]:
-    """Annotator -> what they called it; a skip is no verdict."""
-    said = opinions.people[image_id]
-    return {name: verdict_of(one, opinions.good) for name, one in said.items() if not one.skipped}
-
-
-def _order_classes(opinions: BatchOpinions, found: Sequence[str]) -> tuple[str, ...]:
-    """Return the good class first, so that tables read alike, then the others by name."""
-    return (opinions.good, *sorted(set(found) - {opinions.good}))
+    return verdicts_of(opinions.people[image_id], opinions.good)
 
 
 def _count_skipped(opinions: BatchOpinions) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from activesel.adjudication import QueueItem, rank_cases
+from activesel.agreement import Agreement
 from activesel.errors import DataError
 from activesel.images import thumbnail_jpeg
 from activesel.pipelines.adjudicate import list_cases, read_rules
@@ -49,6 +50,7 @@ def as_json(quality: Quality) -> dict[str, Any]:
         "verdict": quality.decision.verdict.value,
         "reasons": list(quality.decision.reasons),
         "label_more": quality.decision.n_more,
+        "look": None if quality.look is None else {**asdict(quality.look), "bound": quality.look.bound},
         "good": opinions.good,
         "classes": list(quality.classes),
         "table": None if quality.table is None else quality.table.tolist(),
@@ -57,6 +59,11 @@ def as_json(quality: Quality) -> dict[str, Any]:
         "overlap": len(opinions.blind),
         "skipped": quality.n_skipped,
         "agreement": None if quality.overall is None else asdict(quality.overall),
+        "pooled": {
+            "batches": quality.pooled.batches,
+            "alike": None if quality.pooled.alike is None else asdict(quality.pooled.alike),
+        },
+        "experts": None if quality.experts is None else asdict(quality.experts),
         "alpha": quality.alpha,
         "fleiss": quality.fleiss,
         "parts": [{"kind": row.kind, "name": row.name, **asdict(row.agreement)} for row in quality.rows],
@@ -97,22 +104,30 @@ def _page(workspace: Workspace, quality: Quality) -> QcPage:
 
 def _tiles(quality: Quality, n_queue: int) -> tuple[Tile, ...]:
     opinions, found, shapes = quality.opinions, quality.overall, quality.shapes
-    kappa = "–" if found is None or found.kappa is None else f"{found.kappa:.3f}"
     bounds = "" if found is None else f"surely at least {found.at_least:.3f}, at most {found.at_most:.3f}"
+    bounds += f"; look {quality.look.number}, at {1 - quality.look.bound:.1%}" if quality.look is not None else ""
     labelled = f"of {len(opinions.picks)} images, by {len(opinions.annotators)} people"
     tiles = [
         Tile("Labelled", str(len(opinions.people)), labelled),
         Tile("Compared", str(len(opinions.blind)), "images that two people labelled"),
-        Tile("Kappa", kappa, bounds), Tile("For an expert", str(n_queue), "images wait"),
+        Tile("Kappa", _kappa(found), bounds), Tile("For an expert", str(n_queue), "images wait"),
     ]  # fmt: skip
     if quality.alpha is not None and len(opinions.annotators) > 2:
         tiles.append(Tile("Alpha", f"{quality.alpha:.3f}", "Krippendorff's, of all opinions"))
     if shapes is not None and shapes.f1 is not None:
         iou = "none matched" if shapes.mean_iou is None else f"mean IoU {shapes.mean_iou:.2f}"
         tiles.append(Tile("Shapes, F1", f"{shapes.f1:.2f}", f"between people; {iou}"))
+    if quality.experts is not None:
+        one = quality.experts
+        tiles.append(Tile("Experts", _kappa(one), "kappa of two who had seen no answer, "
+                          f"{one.low:.3f} to {one.high:.3f}, {one.n} images"))  # fmt: skip
     if quality.n_skipped:
         tiles.append(Tile("Skipped", str(quality.n_skipped), "opinions that said nothing"))
     return tuple(tiles)
+
+
+def _kappa(found: Agreement | None) -> str:
+    return "–" if found is None or found.kappa is None else f"{found.kappa:.3f}"
 
 
 def _rows(quality: Quality) -> tuple[AgreementRow, ...]:

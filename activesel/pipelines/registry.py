@@ -76,9 +76,12 @@ def promote(workspace: Workspace, name: str | None = None, force: str | None = N
     """
     if force is not None and not force.strip():
         raise UsageError("a forced promotion needs a reason", where="--force")
-    model_id = find_model(workspace, name or Alias.challenger.value)
     with Catalog.open(workspace.catalog_place) as catalog:
-        champion, log = catalog.models.aliases().get(Alias.champion), catalog.models.decisions()
+        aliases, log = catalog.models.aliases(), catalog.models.decisions()
+        champion = aliases.get(Alias.champion)
+        if name is None and champion is not None and Alias.challenger not in aliases:
+            return Moved(champion, champion, is_new=False, reason="no challenger waits")
+        model_id = find_model(workspace, name or Alias.challenger.value)
         if champion == model_id:
             return Moved(model_id, champion, is_new=False, reason="it is champion already")
         verdict = latest_verdict(log, model_id, champion)

@@ -20,7 +20,8 @@ from activesel.embedding import VectorStore
 from activesel.embedding.novelty_map import ODD_FROM
 from activesel.errors import DataError
 from activesel.images import Box, crop_jpeg, thumbnail_jpeg
-from activesel.pipelines.batch import SCORES, BatchFile, PickRecord, pool_scores, read_batch
+from activesel.pipelines.batch import SCORES, pool_scores
+from activesel.pipelines.batch_file import BatchFile, PickRecord, read_batch
 from activesel.pipelines.choose import Chosen
 from activesel.pipelines.gather import Gathered
 from activesel.records import FloatArray, IntArray, KnnGraph

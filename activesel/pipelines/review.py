@@ -19,8 +19,10 @@ from activesel.errors import DataError, RefusedError, UsageError
 from activesel.ids import pack_ids
 from activesel.images import view_image
 from activesel.pipelines import turns
-from activesel.pipelines.turns import BLIND, FINAL, SOURCE, Answer, Leases, StripItem, Turn
+from activesel.pipelines.turns import Answer, Leases, StripItem, Turn
 from activesel.records import ImageRow
+from activesel.settling import BLIND, DECIDED, FINAL, is_verdict, name_wholes, phase_of, settle
+from activesel.settling import REVIEW as SOURCE
 from activesel.workspace import Workspace
 
 MAX_CLASSES = 200
@@ -191,8 +193,8 @@ class Review:
 
     def _is_decided(self, image_id: str) -> bool:
         present = self._resolved[image_id]
-        decided = present is not None and present.state in turns.DECIDED
-        return decided or any(map(turns.is_verdict, self._opinions[image_id]))
+        decided = present is not None and present.state in DECIDED
+        return decided or any(map(is_verdict, self._opinions[image_id]))
 
     def _turn(self, person: str, image_id: str) -> Turn:
         self.leases.take(person, image_id)
@@ -221,7 +223,7 @@ class Review:
     def _own(self, person: str, image_id: str, phase: str) -> Annotation | None:
         """Return what the person has said here about the image in that phase."""
         found = [one for one in self._opinions[image_id] if one.annotator == person and one.role is self._role
-                 and one.source == SOURCE and turns.phase_of(one) == phase]  # fmt: skip
+                 and one.source == SOURCE and phase_of(one) == phase]  # fmt: skip
         return found[-1] if found else None
 
     def _check(self, person: str, answer: Answer) -> None:
@@ -260,9 +262,10 @@ class Review:
         """Write what counts where it has changed; an expert's word is changed by an expert's alone."""
         for image_id in image_ids:
             present = self._resolved[image_id]
-            wanted = turns.settle(image_id, self._opinions[image_id], present)
+            said = self._opinions[image_id]
+            wanted = settle(name_wholes(said), present) if turns.is_ours(said) else None
             if wanted is not None and wanted != present:
-                keep = () if wanted.state in turns.DECIDED else turns.DECIDED
+                keep = () if wanted.state in DECIDED else DECIDED
                 self._catalog.annotations.resolve([wanted], keep=keep)
                 self._resolved[image_id] = wanted
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from activesel.config import RoutingConfig
-from activesel.pipelines.batch import PickRecord
+from activesel.pipelines.batch_file import PickRecord
 from activesel.routing import Budget, Rates, Routed, route
 
 

@@ -17,7 +17,8 @@ from activesel.catalog import Catalog, Column, order_column
 from activesel.errors import DataError, UsageError
 from activesel.journal import Journal
 from activesel.pipelines.arrays import check_budget
-from activesel.pipelines.batch import BatchFile, PickRecord, build_batch, read_batch, read_head, store_batch
+from activesel.pipelines.batch import build_batch, store_batch
+from activesel.pipelines.batch_file import BatchFile, PickRecord, read_batch, read_head
 from activesel.pipelines.checkpoint import keep_journal
 from activesel.pipelines.choose import choose, fit_probabilities
 from activesel.pipelines.clock import Clock
@@ -32,7 +33,7 @@ from activesel.pipelines.report import write_report_of
 from activesel.pipelines.request import Request
 from activesel.records import FloatArray, KnnGraph, Quota
 from activesel.strategies import find_strategy
-from activesel.training.worth import Worth
+from activesel.training.outlook import Worth
 from activesel.workspace import Workspace
 
 _LOG = logging.getLogger(__name__)

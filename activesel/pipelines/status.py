@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from activesel.catalog import BatchCounts, Catalog
-from activesel.pipelines.batch import read_head
+from activesel.pipelines.batch_file import read_head
 from activesel.pipelines.embed import open_store
 from activesel.workspace import Workspace
 

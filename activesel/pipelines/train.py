@@ -17,7 +17,7 @@ from activesel.dataset import Dataset
 from activesel.errors import RefusedError
 from activesel.models import PREDICTIONS, ModelCard
 from activesel.pipelines.dataset_files import find_version, read_dataset
-from activesel.pipelines.model_files import models_folder, publish_model, scratch_of
+from activesel.pipelines.model_files import clear_scratch, models_folder, publish_model, scratch_of
 from activesel.pipelines.train_inputs import check_sides, gather_work, prepare_vectors
 from activesel.trainers import Trainer, Work, find_trainer, parse_options, read_card
 from activesel.trainers.answers import predictions_bytes
@@ -76,13 +76,17 @@ def train(workspace: Workspace, request: TrainRequest) -> Trained:
     model_id = _id_of(trainer, options, dataset, work, pool=request.pool)
     folder, is_new = models_folder(workspace) / model_id, False
     if not request.dry_run:
-        _check_force(workspace, model_id, request)
+        aliases = _aliases(workspace, model_id)
+        if request.force and aliases:
+            raise RefusedError("this model is in use, so it stays as it is", where=model_id, found=", ".join(aliases),
+                               hint="train with another seed or option instead of --force")  # fmt: skip
         is_new = request.force or not folder.exists()
         if is_new:
             work = replace(work, scratch=scratch_of(workspace, model_id))
             notes += _fit(workspace, trainer, options, work, _card(trainer, options, dataset, work, model_id))
-        with Catalog.open(workspace.catalog_place) as catalog:
-            catalog.models.register(read_card(folder), replaces=request.force)
+        clear_scratch(workspace)
+        with Catalog.open(workspace.catalog_place) as catalog:  # the folder is the truth, after a kill between the two
+            catalog.models.register(read_card(folder), replaces=is_new or not aliases)
     counts = dict(Counter(one.split for one in dataset.entries))
     return Trained(model_id, trainer.name, dataset.version, None if request.dry_run else folder, is_new, work.classes,
                    work.good, counts, len(work.asked), tuple(notes))  # fmt: skip
@@ -104,15 +108,9 @@ def _id_of(trainer: Trainer, options: Section, dataset: Dataset, work: Work, *, 
     return hashlib.sha256(json.dumps(follows, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _check_force(workspace: Workspace, model_id: str, request: TrainRequest) -> None:
-    """Refuse to train a model anew that decisions were made about."""
-    if not request.force:
-        return
+def _aliases(workspace: Workspace, model_id: str) -> list[str]:
     with Catalog.open(workspace.catalog_place) as catalog:
-        named = [alias.value for alias, known in catalog.models.aliases().items() if known == model_id]
-    if named:
-        raise RefusedError("this model is in use, so it stays as it is", where=model_id, found=", ".join(named),
-                           hint="train with another seed or option instead of --force")  # fmt: skip
+        return [alias.value for alias, known in catalog.models.aliases().items() if known == model_id]
 
 
 def _card(trainer: Trainer, options: Section, dataset: Dataset, work: Work, model_id: str) -> ModelCard:

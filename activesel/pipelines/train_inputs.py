@@ -67,7 +67,7 @@ def gather_work(workspace: Workspace, dataset: Dataset, *, pool: bool, scratch: 
         _asked(workspace, dataset, pool=pool), open_store(workspace).load, vectors_key(workspace), config.embedding,
         None if config.embedding.pooling == "plain" else bank_path(workspace), scratch,
         pick_device(config.training.device, "training.device"), round(config.ingest.max_megapixels * 1e6),
-        _read_shapes(workspace, dataset),
+        _read_shapes(workspace, dataset), workspace.root, config.training.timeout_s,
     )  # fmt: skip
     return work, notes
 

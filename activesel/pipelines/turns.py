@@ -6,14 +6,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from activesel import settling
-from activesel.annotations import Annotation, LabelState, Resolution, Role, Shape, Task
+from activesel.annotations import Annotation, Role, Shape, Task
 from activesel.records import ImageRow
+from activesel.settling import BLIND, FINAL, REVIEW, is_verdict, phase_of
 
 LEASE_S = 600.0  # an image that somebody has had before them for longer may be given to somebody else
-BLIND, FINAL = "blind", "final"  # an expert's verdict before and after seeing the others' answers
-SOURCE = "review"
-DECIDED = (LabelState.adjudicated, LabelState.rejected, LabelState.synthetic)  # nobody's answer changes these
 
 
 @dataclass(frozen=True)
@@ -125,36 +122,17 @@ def needs_expert(task: Task, opinions: Sequence[Annotation]) -> bool:
     return differ or any(one.skipped for one in said) or (task.route == "expert" and not said)
 
 
-def phase_of(one: Annotation) -> str:
-    """Return BLIND or FINAL of an expert's verdict; whatever did not come from here is final."""
-    return BLIND if one.source == SOURCE and one.external_id.startswith(f"{BLIND}:") else FINAL
-
-
-def is_verdict(one: Annotation) -> bool:
-    """Tell whether an expert decided by it, here or by `activesel adjudicate`; an imported opinion is one of many."""
-    return one.role is Role.expert and one.source in (SOURCE, "adjudication") and phase_of(one) == FINAL
-
-
 def own_blind(person: str, opinions: Sequence[Annotation]) -> Annotation | None:
     """Return what the expert said before seeing the answers."""
     found = [one for one in opinions if one.role is Role.expert and one.annotator == person and phase_of(one) == BLIND]
     return found[-1] if found else None
 
 
-def settle(image_id: str, opinions: Sequence[Annotation], present: Resolution | None) -> Resolution | None:
-    """Return what counts after these opinions; None where that is not ours to say: a known answer, or nobody spoke.
-
-    An expert's last verdict counts (a skip rejects the image), else what settling.settle makes of people's answers.
-    """
-    verdicts = [one for one in opinions if is_verdict(one)]
-    if verdicts:
-        last = verdicts[-1]
-        state = LabelState.rejected if last.skipped else LabelState.adjudicated
-        return Resolution(image_id, last.name, state, by=last.annotator)
-    said = [one for one in opinions if phase_of(one) == FINAL]
-    if any(one.role is Role.gold for one in said) or not any(one.role is Role.annotator for one in said):
-        return None
-    return settling.settle(settling.name_wholes(said), present)
+def is_ours(opinions: Sequence[Annotation]) -> bool:
+    """Tell whether what counts follows from these: an expert decided, or people spoke and the answer is not known."""
+    if any(map(is_verdict, opinions)):
+        return True
+    return any(one.role is Role.annotator for one in opinions) and not any(one.role is Role.gold for one in opinions)
 
 
 def newest_suggestion(opinions: Sequence[Annotation]) -> Annotation | None:
@@ -165,5 +143,5 @@ def newest_suggestion(opinions: Sequence[Annotation]) -> Annotation | None:
 def answered_by(person: str, role: Role, opinions: Mapping[str, Sequence[Annotation]]) -> list[Annotation]:
     """Return the person's own answers of this page, one an image, the oldest first."""
     said = (one for of_image in opinions.values() for one in of_image if one.annotator == person and one.role is role)
-    own = {one.image_id: one for one in said if one.source == SOURCE and phase_of(one) == FINAL}
+    own = {one.image_id: one for one in said if one.source == REVIEW and phase_of(one) == FINAL}
     return sorted(own.values(), key=lambda one: one.created)

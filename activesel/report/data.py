@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from activesel.records import FloatArray, Quarantined
-from activesel.training.worth import Worth
+from activesel.training.outlook import Worth
 
 Kind = Literal["strategy", "explore", "evaluation"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from activesel.report.charts import Tick, nice_ticks
-from activesel.training.worth import Worth
+from activesel.training.outlook import Worth
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 1120, 320, 50, 1106, 14, 272
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from activesel.trainers import head  # registers each trainer
+from activesel.trainers import command, fine_tune, head  # registers each trainer
 from activesel.trainers.folder import load_predictor, read_card
 from activesel.trainers.registry import Asked, Fit, Trainer, Work, find_trainer, parse_options, trainer_names
 
-TRAINERS = (head,)
+TRAINERS = (head, fine_tune, command)
 
 __all__ = [
     "TRAINERS",

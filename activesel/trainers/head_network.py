@@ -34,7 +34,7 @@ class HeadNetwork(nn.Module):
         """Return the vectors (b, d) of what the network says of whole images."""
         if not isinstance(self._read_out, ReadOut):
             return slots
-        dims = (self._read_out.dim, self._read_out.depth, self._read_out.channels)
+        dims = [self._read_out.dim, self._read_out.depth, self._read_out.channels]
         blocks = torch.split(slots[:, : sum(dims)], dims, dim=1)
         parts = [functional.normalize(block, dim=1, eps=1e-9) * share**0.5
                  for block, share in zip(blocks, SHARES, strict=True)]  # fmt: skip

@@ -21,7 +21,7 @@ class NetworkPredictor:
 
     def __init__(self, network: nn.Module, classes: Sequence[str], preprocess: Preprocess, device: str) -> None:
         self.network = network.eval()
-        self.classes = tuple(classes)
+        self.classes: Sequence[str] = tuple(classes)
         self.preprocess = preprocess
         self.device = device
 

@@ -39,7 +39,8 @@ class Work:
     learn from, made images among them. validation: for temperature and stopping only. asked: to predict, by image id.
     vectors: image ids -> (n, d) unit rows, of every image here; vectors_key: what names them; embedding, bank: what
     they come from. scratch: a folder of this model's own, which a killed training finds again. shapes: key of an
-    annotation -> JSON of its shapes. device: "cpu", "cuda", "cuda:1". max_pixels: more are not decoded.
+    annotation -> JSON of its shapes. device: "cpu" or "cuda:1". max_pixels: more are not decoded. root: the folder that
+    commands run in. timeout_s: for them, 0 = none.
     """
 
     classes: tuple[str, ...]
@@ -56,6 +57,8 @@ class Work:
     device: str
     max_pixels: int
     shapes: Mapping[str, str] = field(default_factory=dict)
+    root: Path = Path()
+    timeout_s: float = 0.0
 
     def codes(self, examples: Sequence[Example]) -> npt.NDArray[np.int64]:
         """Return the class index of each example (m,)."""

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from activesel.annotations import Annotation, Box, Mask, Polygon, Shape
-from activesel.pipelines.turns import Answer, StripItem, Turn, phase_of
+from activesel.pipelines.turns import Answer, StripItem, Turn
+from activesel.settling import phase_of
 
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 Pixel = Annotated[float, Field(ge=-1e5, le=1e6, allow_inf_nan=False)]

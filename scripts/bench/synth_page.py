@@ -8,19 +8,27 @@ from typing import Any
 
 import numpy as np
 
+from bench.synth_arms import FILTERED, MIXED, PLAIN
+
 METRICS = {"ap": "average precision of the class", "recall": "recall at 1 % false rejects", "f1": "macro-F1"}
 CHOSEN_ON = 2  # draws
 _RESAMPLES = 4000
+_PACKAGES_HEAD = (
+    "Packages' own generators and ours in the same cells, positive where ours are better: both fitted as they come,",
+    "both mixed, and last ours mixed, as `synth prove` ships them, against the package's as they come:",
+    "",
+    "| package, recipe | class | its AP | ours, not mixed | difference | its, mixed | ours, mixed | difference "
+    "| ours, mixed, against its as they come |",
+    "|---" * 9 + "|",
+)
 
 
-def render_page(cells: Sequence[dict[str, Any]], args: argparse.Namespace) -> str:
-    """Return the Markdown page of finished cells."""
-    arms = [arm for arm in cells[0]["arms"] if all(arm in one["arms"] for one in cells)]
+def render_page(cells: Sequence[dict[str, Any]], args: argparse.Namespace, absent: Sequence[str] = ()) -> str:
+    """Return the Markdown page of finished cells. absent: a sentence for each arm that there is not."""
     wanted = len(args.k) * args.draws
     lines = [
         "# Variants, measured", "", "Made by", "",
-        "    python scripts/bench_synth.py --data ../shared/data --work build/synth --out docs/synthesis_measured.md "
-        f"--k {' '.join(map(str, args.k))} --draws {args.draws} --count {args.count}", "",
+        *say_command(cells, args), "",
         f"{len(cells)} cells (class x k x draw) of {', '.join(sorted({one['name'] for one in cells}))}; asked for were",
         f"{wanted} for each class. k real images of one class, all other classes in full;",
         f"{cells[0]['count']} made images, 25 % of the class's weight; frozen defect-aware vectors, linear head;",
@@ -30,6 +38,7 @@ def render_page(cells: Sequence[dict[str, Any]], args: argparse.Namespace) -> st
     ]  # fmt: skip
     for k in sorted({one["k"] for one in cells}):
         own = [one for one in cells if one["k"] == k]
+        arms = [arm for arm in own[0]["arms"] if all(arm in one["arms"] for one in own)]
         lines += [
             f"## k = {k}",
             "",
@@ -42,9 +51,23 @@ def render_page(cells: Sequence[dict[str, Any]], args: argparse.Namespace) -> st
             "",
             *tabulate_proved(own, arms),
             "",
+            *tabulate_packages(own),
             *confirm(own, arms),
         ]
-    return "\n".join([*lines, *tabulate_speed(cells), "", *say_limits(cells), ""])
+    return "\n".join([*lines, *tabulate_speed(cells), "", *say_limits(cells, absent), ""])
+
+
+def say_command(cells: Sequence[dict[str, Any]], args: argparse.Namespace) -> list[str]:
+    """Return the command lines that make the page, as a Markdown block."""
+    names = sorted({one["name"] for one in cells})
+    out = "docs/synthesis_measured.md" if names == ["magnetic_tile"] else f"docs/synthesis_measured_{names[0]}.md"
+    chosen = "" if names == ["magnetic_tile"] else f"--sets {' '.join(names)} "
+    line = f"    python scripts/bench_synth.py --data ../shared/data --work build/synth --out {out} {chosen}"
+    line += f"--k {' '.join(map(str, args.k))} --draws {args.draws} --count {args.count}"
+    if not any(_is_package(arm) for one in cells for arm in one["arms"]):
+        return [line]
+    install = "    python -m pip install --no-deps --target build/peers anomalib==2.7.0 defect-synthesis==0.1.0"
+    return [install, f"{line} --peers build/peers"]
 
 
 def tabulate_classes(cells: Sequence[dict[str, Any]], arms: Sequence[str]) -> list[str]:
@@ -91,10 +114,62 @@ def tabulate_proved(cells: Sequence[dict[str, Any]], arms: Sequence[str]) -> lis
     return rows
 
 
+def tabulate_packages(cells: Sequence[dict[str, Any]]) -> list[str]:
+    """Ours against each package's own generator, class by class: those with an arm in all cells of the class."""
+    arms = dict.fromkeys(arm for one in cells for arm in one["arms"] if _is_package(arm))
+    if not all({FILTERED, PLAIN} <= set(one["arms"]) for one in cells):
+        return []
+    rows: list[str] = []
+    by_package: dict[str, dict[str, list[str]]] = {}
+    for arm in arms:
+        for label in sorted({one["label"] for one in cells}):
+            own = [one for one in cells if one["label"] == label]
+            if all(arm in one["arms"] for one in own):
+                rows.append(_hold_against(own, arm, label))
+                by_package.setdefault(arm.partition(",")[0], {}).setdefault(label, []).append(arm)
+    for package, of_label in by_package.items():
+        pooled = [_pool(one, package, of_label[one["label"]]) for one in cells if one["label"] in of_label]
+        rows.append(_hold_against(pooled, package, f"all {len(of_label)}"))
+    return [*_PACKAGES_HEAD, *rows, ""] if rows else []
+
+
+def _hold_against(cells: Sequence[dict[str, Any]], arm: str, label: str) -> str:
+    shown = [arm.removeprefix("+ "), label]
+    for ours, its in ((PLAIN, arm), (FILTERED, arm + MIXED)):
+        shown += [f"{np.mean([one['arms'][name]['ap'] for one in cells]):.3f}" for name in (its, ours)]
+        shown.append(difference(cells, ours, [its]))
+    return f"| {' | '.join(shown)} | {difference(cells, FILTERED, [arm])} |"
+
+
+def _pool(cell: dict[str, Any], package: str, arms: Sequence[str]) -> dict[str, Any]:
+    """Return the cell with an arm of the whole package: the mean of its recipes."""
+    means = {package + end: {"ap": float(np.mean([cell["arms"][arm + end]["ap"] for arm in arms]))}
+             for end in ("", MIXED)}  # fmt: skip
+    return {**cell, "arms": {**cell["arms"], **means}}
+
+
+def say_packages(cells: Sequence[dict[str, Any]], absent: Sequence[str]) -> list[str]:
+    """How the packages were asked, and which are no arm, as lines of a list."""
+    lines = [f"- No arm: {sentence}." for sentence in absent]
+    if not any(_is_package(arm) for one in cells for arm in one["arms"]):
+        return lines
+    return [
+        "- Packages run at their own settings on images of the training half without the class, all of a cell on",
+        "  the same. Their masks are not used: the head sees vectors of whole images. anomalib's defects are of no",
+        "  class, and their texture is its own noise, as the set of textures that it can take instead is not at hand.",
+        "- defect-synthesis draws no real defect; which recipe a class gets was decided by eye before measuring.",
+        *lines,
+    ]
+
+
+def _is_package(arm: str) -> bool:
+    return arm.startswith(("+ anomalib", "+ defect-synthesis")) and not arm.endswith(MIXED)
+
+
 def confirm(cells: Sequence[dict[str, Any]], arms: Sequence[str]) -> list[str]:
     """The draws on which mixing was not chosen."""
     fresh = [one for one in cells if one["draw"] >= CHOSEN_ON]
-    if not fresh or "ours, filtered" not in arms:
+    if not fresh or FILTERED not in arms:
         return []
     found = [difference(fresh, "ours, filtered", [rival]) for rival in arms[:2]]
     return [
@@ -138,12 +213,14 @@ def tabulate_speed(cells: Sequence[dict[str, Any]]) -> list[str]:
     rows = ["## Speed", "", "Images per processor-second at the images' own size, reading, start-up and JPEG encoding",
             "included, embedding for the head left out; `ours, filtered` embeds every proposal to judge it. Median of "
             "the cells.", "", "| arm | images / s |", "|---|---|"]  # fmt: skip
-    for arm in cells[0]["images_per_s"]:
-        rows.append(f"| {arm} | {np.median([one['images_per_s'][arm] for one in cells]):.1f} |")
+    arms = dict.fromkeys(arm for one in cells for arm in one["images_per_s"])
+    for arm in sorted(arms, key=lambda arm: arm.startswith("ours")):
+        known = [one["images_per_s"][arm] for one in cells if arm in one["images_per_s"]]
+        rows.append(f"| {arm} | {np.median(known):.1f} |")
     return rows
 
 
-def say_limits(cells: Sequence[dict[str, Any]]) -> list[str]:
+def say_limits(cells: Sequence[dict[str, Any]], absent: Sequence[str] = ()) -> list[str]:
     draws = {(one["label"], one["k"]): 0 for one in cells}
     for one in cells:
         draws[one["label"], one["k"]] += 1
@@ -154,8 +231,9 @@ def say_limits(cells: Sequence[dict[str, Any]]) -> list[str]:
         "- The linear head alone; a network that is trained: [synthesis_fine_tuning.md](synthesis_fine_tuning.md).",
         "- `ours, gap-aimed` chooses among the images of `ours, filtered`; its gap is the class's other images of the",
         "  training half, taken to be unlabelled. A class's real pool is not known so well.",
-        "- Perlin and cut-paste are small re-implementations from the papers; the packages themselves were not run,",
-        "  and the texture data set of the Perlin paper is replaced by shuffled cells of good images.",
+        "- `+ Perlin (DRAEM)` and `+ cut-paste` are small re-implementations from the papers; the texture data set of",
+        "  the Perlin paper is replaced by shuffled cells of good images.",
+        *say_packages(cells, absent),
         "- With fewer than 5 groups of real images the class cannot be judged: `ours, proved` rests on its siblings",
         "  then (docs/proof.md), here on their test halves. An interval that includes 0 is no gain shown.",
         "- *Against the better* is against whichever of both was better in the very cell: a rival that nobody has, as",

@@ -54,10 +54,12 @@ def load_perlin(folder: Path) -> Generate:
     choice = load_file("anomalib.data.transforms.multi_random_choice", package / "transforms/multi_random_choice.py")
     sys.modules["anomalib.data.transforms"].MultiRandomChoice = choice.MultiRandomChoice  # type: ignore[attr-defined]
     perlin = load_file("anomalib.data.utils.generators.perlin", package / "utils/generators/perlin.py")
-    generator = perlin.PerlinAnomalyGenerator(anomaly_source_path=None, probability=1.0)
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)  # one of its thresholds is drawn when it is built
+        generator = perlin.PerlinAnomalyGenerator(anomaly_source_path=None, probability=1.0)
 
     def generate(picture: Image) -> Image:
-        levels = torch.from_numpy(picture).permute(2, 0, 1).float() / 255
+        levels = torch.tensor(picture).permute(2, 0, 1).float() / 255
         changed, _ = generator(levels)
         return np.ascontiguousarray((changed.clamp(0, 1) * 255).byte().permute(1, 2, 0).numpy())
 
@@ -75,7 +77,7 @@ def load_file(name: str, path: Path) -> Any:
 
 
 def load_recipe(kind: str) -> Generate:
-    """One of defect-synthesis' generators with its own defaults."""
+    """One of defect-synthesis' generators with its own defaults; channels are BGR to it."""
     package = import_module("defect_synthesis")
     classes = {"scratch": "ScratchGenerator", "crack": "CrackGenerator", "pit": "PittingGenerator",
                "stain": "StainGenerator"}  # fmt: skip

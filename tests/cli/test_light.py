@@ -41,12 +41,12 @@ def test_the_commands() -> None:
     assert [name.removeprefix("activesel ") for name in LEAVES] == [
         "init", "ingest", "embed", "select", "gaps", "assign", "qc", "status", "report", "export", "import",
         "review", "prelabel", "monitor", "serve", "ab", "bench", "strategies", "label-errors", "simulate", "train",
-        "evaluate", "gate", "doctor",
-        "label-studio push", "label-studio pull", "adjudicate list", "adjudicate set", "synth",
-        "synth prove", "synth replay", "synth review", "synth recipes", "weak run", "weak table", "dataset build",
-        "dataset list", "dataset diff", "dataset verify", "round run", "round resume", "round status",
-        "round report", "models list", "models show", "models promote", "models rollback", "models export",
-        "config show", "config schema",
+        "evaluate", "gate", "doctor", "label-studio push", "label-studio pull", "adjudicate list", "adjudicate set",
+        "synth", "synth prove", "synth replay", "synth review", "synth recipes", "weak run", "weak table",
+        "dataset build", "dataset list", "dataset diff", "dataset verify", "round run", "round resume",
+        "round status", "round report", "models list", "models show", "models promote", "models rollback",
+        "models export", "events ingest", "events validate", "events schema", "events serve", "events stats",
+        "events dead", "feedback run", "feedback table", "config show", "config schema",
     ]  # fmt: skip
 
 

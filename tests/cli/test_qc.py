@@ -36,7 +36,10 @@ def test_json_is_one_document_whatever_the_verdict(cli: Cli, workspace: Path) ->
     assert document["agreement"]["kappa"] == 1.0
     assert document["label_more"] > 0
     assert document["changed"] == 5
-    assert cli("qc", "-w", workspace, "--json").json["changed"] == 0
+    again = cli("qc", "-w", workspace, "--json").json
+    assert again["changed"] == 0
+    assert again["look"] == document["look"]
+    assert (again["look"]["number"], again["look"]["bound"]) == (1, 0.025)
 
 
 def test_strangers_are_4(cli: Cli, workspace: Path) -> None:
@@ -54,6 +57,7 @@ def test_dry_run_writes_nothing(cli: Cli, workspace: Path) -> None:
     label(workspace, ann="")
     assert cli("qc", "-w", workspace, "--dry-run").code == 5
     assert not (workspace / ".activesel" / "quality").exists()
+    assert not list((workspace / ".activesel").rglob("looks.json"))
     with Catalog.open(workspace / ".activesel" / "catalog.sqlite") as catalog:
         assert catalog.annotations.resolutions() == {}
 
@@ -78,3 +82,18 @@ def test_the_way_through(cli: Cli, workspace: Path) -> None:
 def test_one_verdict_is_needed(cli: Cli, workspace: Path) -> None:
     assert cli("adjudicate", "set", "x", "--expert", "eve", "-w", workspace).code == 2
     assert "no such image" in cli("adjudicate", "set", "x", "--expert", "e", "--reject", "-w", workspace).complaint
+
+
+def test_next_asks_until_it_is_enough(cli: Cli, workspace: Path) -> None:
+    assert cli("assign", "-w", workspace, "--next").code == 2, "nothing was assigned"
+    cli("assign", "-w", workspace, "--overlap", "0")
+    label(workspace, ann="")
+    sure = ["--set", "quality.label_error=0"]
+    assert cli("assign", "-w", workspace, "--next", "--route").code == 2
+    planned = cli("assign", "-w", workspace, "--next", "--dry-run", "--json", *sure).json
+    done = cli("assign", "-w", workspace, "--next", *sure)
+    assert (planned["n_again"], done.code) == (5, 0)
+    assert "5 images want another opinion" in done.out
+    assert "nothing changed" in cli("assign", "-w", workspace, "--next", *sure).err
+    label(workspace, bob="")
+    assert cli("assign", "-w", workspace, "--next", "--json", *sure).json["n_expert"] == 5

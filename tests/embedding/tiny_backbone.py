@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from activesel.embedding.checkpoints import load_by_name
 from activesel.embedding.registry import Preprocess, Recipe, Request, backbone_family
 
 if TYPE_CHECKING:
@@ -14,8 +17,16 @@ PREPROCESS = Preprocess(32, 32, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), inter
 
 
 @backbone_family("tiny")
-def tiny(_request: Request) -> Recipe:
+def tiny(request: Request) -> Recipe:
+    if request.checkpoint is not None:
+        return Recipe(request.checkpoint, functools.partial(build_saved, request.checkpoint))
     return Recipe("seed-0", build_tiny)
+
+
+def build_saved(checkpoint: Path) -> tuple[nn.Module, Preprocess]:
+    layers, preprocess = build_tiny()
+    load_by_name(layers, checkpoint, head=("head.",))
+    return layers, preprocess
 
 
 def build_tiny() -> tuple[nn.Module, Preprocess]:

@@ -77,7 +77,7 @@ WRONG: dict[str, tuple[Signals, str]] = {
     "new types": (new(), "pit"),
     "unseen types": (many_kinds(), ""),
     "explored against selected": (blind(), "pit"),
-    "recall per arm": (blind(), ""),
+    "recall per arm": (blind(), "pit"),
     "escapes": (blind(), ""),
     "calibration per arm": (overconfident(), ""),
     "labels by the model alone": (replace(clean(0), by_model=(300, 400)), ""),
@@ -143,6 +143,15 @@ def test_what_chance_explains_asks_for_nothing() -> None:
     assert one.p is not None
     assert one.p > 0.05
     assert (one.state, one.command, one.reason) == (State.quiet, "", "chance alone may explain it")
+
+
+def test_a_selection_of_rejects_alone_is_no_reason_for_an_alarm() -> None:
+    fields = labels()
+    chosen = ~fields["explored"]
+    fields["predicted"][chosen] = np.maximum(fields["predicted"][chosen], 1)  # all that was chosen was rejected
+    readings = of(watch(with_labels(0, **fields), LIMITS), "recall per arm")
+    assert {one.state for one in readings} == {State.quiet}
+    assert readings[0].limit == 1.0
 
 
 def test_an_old_finding_that_was_followed_is_at_rest() -> None:

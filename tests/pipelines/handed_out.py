@@ -7,7 +7,7 @@ from pathlib import Path
 
 from activesel.annotations import Annotation
 from activesel.catalog import Catalog
-from activesel.pipelines.batch import BatchFile, PickRecord
+from activesel.pipelines.batch_file import BatchFile, PickRecord
 from activesel.pipelines.ingest import ingest
 from activesel.workspace import Workspace, create_workspace, write_atomic, write_json
 from tests.cli.samples import write_photos

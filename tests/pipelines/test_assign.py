@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from activesel.annotations import LabelState, Resolution, Role, Task
+from activesel.annotations import Annotation, LabelState, Resolution, Role, Task
 from activesel.catalog import Catalog
+from activesel.catalog.annotations import Annotations
 from activesel.errors import RefusedError
 from activesel.pipelines.assign import (
     AssignRequest,
@@ -17,7 +19,7 @@ from activesel.pipelines.assign import (
     plan_tasks,
     route_by_settings,
 )
-from activesel.pipelines.batch import read_batch
+from activesel.pipelines.batch_file import read_batch
 from tests.pipelines.opinions import BATCH, make_batch, picks_of, say
 from tests.pipelines.workspaces import Job
 
@@ -132,3 +134,28 @@ def test_a_rare_class_is_overlapped_more(tmp_path: Path, monkeypatch: pytest.Mon
     assigned = plan_tasks(job.open("embedding.good=free", "quality.half_width=0.25"), "0002", AssignRequest(0.1))
     assert 2 < sum(task.overlap for task in assigned.tasks) < 20
     assert assigned.prevalence == expect_prevalence(picks, "free")
+
+
+def test_only_what_is_asked_for_is_read(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gold by its role, the batch's own opinions by their images; never all there are."""
+    gold = add_gold(job)
+    say(job.workspace, "ann", {gold[0]: "pit"})
+    say(job.workspace, "boss", {gold[1]: None}, Role.gold)
+    with Catalog.open(job.workspace.catalog_place) as catalog:
+        known = catalog.annotations.read(role=Role.gold)
+        assert {one.role for one in known} == {Role.gold}
+        assert len(known) == len(gold) + 1
+        assert [one.annotator for one in catalog.annotations.read([gold[0]], role=Role.annotator)] == ["ann"]
+    original = Annotations.read
+    given: list[tuple[object, ...]] = []
+
+    def read(
+        self: Annotations, image_ids: Iterable[str] | None = None, *, role: Role | None = None
+    ) -> list[Annotation]:
+        given.append((image_ids, role))
+        return original(self, image_ids, role=role)
+
+    monkeypatch.setattr(Annotations, "read", read)
+    assert not plan_tasks(job.workspace, BATCH, AssignRequest(0.2, 0.25, 0.5)).notes[1:]
+    assert given
+    assert all(ids is not None or role is Role.gold for ids, role in given)

@@ -21,7 +21,7 @@ from activesel.errors import DataError
 from activesel.pipelines import bank as bank_pipeline
 from activesel.pipelines import report as report_pipeline
 from activesel.pipelines.bank import bank_path, vectors_key
-from activesel.pipelines.batch import read_batch
+from activesel.pipelines.batch_file import read_batch
 from activesel.pipelines.embed import embed, load_novelty, load_vectors, open_store
 from activesel.pipelines.ingest import ingest
 from activesel.pipelines.select import SelectRequest, select_batch
@@ -192,7 +192,7 @@ CHILD = """
 import sys, time
 from pathlib import Path
 from activesel.embedding import stream
-from activesel.pipelines.batch import read_batch
+from activesel.pipelines.batch_file import read_batch
 from activesel.pipelines.embed import embed
 from activesel.workspace import create_workspace
 from tests.pipelines.test_bank import AWARE

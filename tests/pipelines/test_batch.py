@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from activesel.errors import DataError
 from activesel.nearest import to_distance
 from activesel.pipelines import batch as batch_module
-from activesel.pipelines.batch import SCORES, read_batch, read_head
+from activesel.pipelines.batch import SCORES
+from activesel.pipelines.batch_file import read_batch, read_head
 from activesel.pipelines.select import BatchResult
 from activesel.pipelines.tables import write_csv
 from tests.pipelines.workspaces import KINDS, Job, make_job, make_vectors, read_csv, write_predictions

@@ -38,6 +38,17 @@ def test_evaluation_and_weak_labels_are_left_alone(job: Job) -> None:
     assert found.suspects == ()
 
 
+def test_older_labels_that_may_be_of_a_new_class_are_listed_likeliest_first(job: Job) -> None:
+    job.label([3, 7], ["crack", "fray"], source="wrong")
+    found = find_doubts(job.open(*PLAIN), 5, "pit")
+    assert {one.image_id for one in found.suspects[:2]} == {job.ids[3], job.ids[7]}
+    assert {one.suggested for one in found.suspects} == {"pit"}
+    assert "pit" not in {one.label for one in found.suspects}
+    assert len(found.suspects) == 5
+    with pytest.raises(DataError, match="no image is labelled so"):
+        find_doubts(job.open(*PLAIN), 5, "scratch")
+
+
 def test_two_classes_are_needed(tmp_path: Path) -> None:
     job = make_job(tmp_path, 4)
     job.label([0, 1], ["pit", "pit"])

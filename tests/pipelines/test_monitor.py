@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ import pytest
 from activesel.annotations import LabelState, Resolution
 from activesel.catalog import Catalog
 from activesel.errors import DataError
+from activesel.models import PREDICTIONS, Decision, ModelCard
 from activesel.monitoring import Reading, State
 from activesel.pipelines.monitor import MonitorRequest, Watched, watch_workspace
 from activesel.pipelines.monitor_files import monitor_folder, write_monitor
-from tests.pipelines.workspaces import Job, fake_pages, make_job
+from tests.pipelines.workspaces import Job, fake_pages, make_job, write_predictions
 
 N = 160
 BLIND = 3  # kind "pit": no label knows it at first
@@ -127,6 +129,68 @@ def test_windows_that_are_none(job: Job, window: str, said: str) -> None:
     start(job)
     with pytest.raises(DataError, match=said):
         watch(job, window=window)
+
+
+def report(job: Job, rows: list[tuple[str, str, str, dict[str, str]]]) -> None:
+    """Record events: type, prediction, image, data."""
+    with sqlite3.connect(job.workspace.catalog_path) as connection:
+        connection.executemany(
+            "INSERT INTO events (source, id, type, image_id, prediction_id, time, received, data) "
+            "VALUES ('line', ?, ?, ?, ?, ?, '', ?)",
+            [(str(number), kind, image, prediction, f"2026-01-01T00:00:{number:09}", json.dumps(data))
+             for number, (kind, prediction, image, data) in enumerate(rows)],
+        )  # fmt: skip
+
+
+def test_overrides_are_counted_by_the_place_of_event_prediction_or_image(job: Job) -> None:
+    start(job)
+    made = [("prediction.made", f"p{n}", job.ids[n], {"station": "C"} if n < 40 else {}) for n in range(120)]
+    answers = [
+        ("operator.override", f"p{n}", "", {"shift": "late"} if n % 2 else {"shift": "early"}) for n in range(24)
+    ]
+    answers += [("operator.override", "", job.ids[150], {})]  # of a prediction that was never reported
+    report(job, made + answers)
+    watched = watch(job)
+    by_column = {one.column: dict(one.counts) for one in watched.signals.overrides}
+    assert by_column["station"] == {"A": (0, 40), "B": (1, 41), "C": (24, 40)}
+    (reading,) = [one for one in of(watched, "overrides") if one.subject == "station C"]
+    assert reading.state is State.act
+    assert "--where station=C" in reading.command
+
+
+def test_where_operators_confirm_the_rate_is_of_what_they_answered(job: Job) -> None:
+    start(job)
+    report(job, [("prediction.made", f"p{n}", job.ids[n], {}) for n in range(100)]
+           + [("operator.override" if n % 4 == 0 else "operator.confirm", f"p{n}", str(job.paths[n]), {}) for n in
+              range(40)])  # fmt: skip
+    (column,) = watch(job).signals.overrides
+    assert dict(column.counts) == {"A": (0, 20), "B": (10, 20)}
+
+
+def test_the_images_of_the_last_events_are_a_window(job: Job) -> None:
+    start(job)
+    report(job, [("image.captured", "", str(job.paths[n]), {}) for n in range(30)])
+    watched = watch(job, window="events:10")
+    assert watched.sides is not None
+    assert int(watched.sides.recent.sum()) == 10
+
+
+def test_the_champion_speaks_of_images_that_have_no_label(job: Job) -> None:
+    start(job)
+    card = ModelCard("0123456789ab", "head", "d1", ("crack", "free"), "free", 0, "2026-01-01T00:00:00+00:00")
+    with Catalog.open(job.workspace.catalog_path) as catalog:
+        catalog.models.register(card)
+        catalog.models.promote(Decision("force", card.model_id, None, "done", "test", card.created))
+    folder = job.workspace.state / "models" / card.model_id
+    folder.mkdir(parents=True)
+    probs = [[0.9, 0.1] if number >= 120 else [0.1, 0.9] for number in range(N)]
+    write_predictions(job, folder / PREDICTIONS, classes=("crack", "free"), probs=probs)
+    watched = watch(job)
+    assert any("champion 0123456789ab" in note for note in watched.notes)
+    assert watched.shares["crack"] == (0.0, 1.0)
+    (reading,) = [one for one in of(watched, "drift") if one.subject == "class: predicted"]
+    assert reading.state is State.act
+    assert [one.state for one in of(watched, "freshness") if one.subject == "champion"] == [State.act]
 
 
 def test_the_files_hold_what_is_said(job: Job) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from activesel.annotations import Box, LabelState, Resolution, Role, Task
+from activesel.annotations import Annotation, Box, LabelState, Resolution, Role, Task
 from activesel.catalog import Catalog
+from activesel.errors import DataError
+from activesel.pipelines.looks import keep_look, looks_path, read_looks
 from activesel.pipelines.qc import check_quality, record_consensus
 from activesel.pipelines.qc_files import as_json, write_quality
 from activesel.qualitygate import Verdict
@@ -176,3 +178,138 @@ def test_page_and_json(job: Job) -> None:
     assert "nonsense" in text
     assert "data:image/jpeg" in text
     assert json.loads(page.with_suffix(".json").read_text())["verdict"] == quality.decision.verdict.value
+
+
+def look(job: Job) -> tuple[int, float]:
+    """Check as `activesel qc` does; return the look's number and the lower bound."""
+    quality = check_quality(job.workspace, BATCH)
+    keep_look(job.workspace, BATCH, quality.look)
+    assert quality.look is not None
+    assert quality.overall is not None
+    return quality.look.number, quality.overall.at_least
+
+
+def test_every_look_at_more_labels_is_counted_and_surer(job: Job) -> None:
+    truth = truth_of(job)
+    ids = list(truth)
+    say(job.workspace, "ann", truth)
+    say(job.workspace, "bob", {i: truth[i] for i in ids[:20]})
+    first = look(job)
+    assert look(job) == first, "the same labels, the same answer"
+    say(job.workspace, "bob", {i: truth[i] for i in ids[20:]})
+    number, at_least = look(job)
+    looks_path(job.workspace, BATCH).unlink()
+    alone, at_least_alone = look(job)
+    assert (first[0], number, alone) == (1, 2, 1)
+    assert at_least < at_least_alone, "the second look asks more of the same labels"
+
+
+def test_a_killed_look_is_counted_once(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ann", "bob"):
+        say(job.workspace, name, truth_of(job))
+    quality = check_quality(job.workspace, BATCH)
+    with monkeypatch.context() as patched:
+        patched.setattr("os.replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            keep_look(job.workspace, BATCH, quality.look)
+    assert read_looks(job.workspace, BATCH) == []
+    left = looks_path(job.workspace, BATCH).parent / ".looks.json.abc"
+    left.write_text("half")
+    assert keep_look(job.workspace, BATCH, quality.look)
+    assert not keep_look(job.workspace, BATCH, check_quality(job.workspace, BATCH).look)
+    assert [one.number for one in read_looks(job.workspace, BATCH)] == [1]
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"schema_version": 1, "looks": [{"number": 0}]}', "[" * 100_000])
+def test_a_damaged_record_of_looks_is_told(job: Job, content: str) -> None:
+    for name in ("ann", "bob"):
+        say(job.workspace, name, truth_of(job))
+    looks_path(job.workspace, BATCH).write_text(content)
+    with pytest.raises(DataError, match="record of looks"):
+        check_quality(job.workspace, BATCH)
+
+
+def test_experts_are_compared_by_what_they_thought_blind(job: Job) -> None:
+    truth = truth_of(job)
+    ids = list(truth)
+    say(job.workspace, "ann", truth)
+    say(job.workspace, "bob", truth)
+    assert check_quality(job.workspace, BATCH).experts is None
+    with Catalog.open(job.workspace.catalog_place) as catalog:
+        catalog.annotations.add([
+            Annotation(i, who, Role.expert, name, source="review", external_id=f"{phase}:{who}:{i}:1")
+            for who in ("eve", "lee") for i in ids[:8]
+            for phase, name in (("blind", "odd" if who == "lee" and i == ids[0] else truth[i]), ("final", "pit"))
+        ])  # fmt: skip
+    quality = check_quality(job.workspace, BATCH)
+    assert quality.experts is not None
+    assert (quality.experts.n, quality.experts.observed) == (8, 7 / 8)
+    assert quality.overall is not None
+    assert (quality.overall.n, quality.overall.observed) == (len(ids), 1.0), "no expert is one of the crowd"
+    assert as_json(quality)["experts"]["n"] == 8
+
+
+@pytest.fixture
+def rounds(job: Job) -> Job:
+    """A second batch; both drawn as overlaps whole."""
+    job.label_ids(picks_of(job)[:8])
+    second = job.select(14)
+    with Catalog.open(job.workspace.catalog_place) as catalog:
+        for batch in catalog.batches():
+            tasks = [Task(batch.batch_id, i, n_wanted=2, overlap=True) for i in batch.image_ids]
+            catalog.annotations.assign(batch.batch_id, tasks)
+    assert second.batch_id == "0002"
+    return job
+
+
+def talk(job: Job, batch_id: str, who: str, guideline: str = "7", wrong: float = 0.0) -> None:
+    with Catalog.open(job.workspace.catalog_place) as catalog:
+        ids = next(one.image_ids for one in catalog.batches() if one.batch_id == batch_id)
+    said = err({i: "free" if job.kind_of(i) == "free" else "pit" for i in ids}, wrong, 3)
+    say(job.workspace, who, said, guideline=guideline)
+
+
+POOLING = ("quality.pool_rounds=5", "embedding.good=free")
+
+
+def test_earlier_rounds_are_judged_with_it_where_asked_for(rounds: Job) -> None:
+    for who in ("ann", "bob"):
+        talk(rounds, "0001", who)
+        talk(rounds, "0002", who)
+    alone, together = (check_quality(rounds.open(*settings), "0002") for settings in (POOLING[1:], POOLING))
+    assert (alone.pooled.batches, alone.rows_of("pooled")) == ((), [])
+    (row,) = together.rows_of("pooled")
+    assert together.pooled.batches == ("0001",)
+    assert alone.overall is not None
+    assert together.overall is not None
+    assert row.agreement.n == alone.overall.n + 24
+    assert together.overall.n == alone.overall.n
+    assert any("judged together with 0001" in note for note in together.notes)
+    assert check_quality(rounds.open(*POOLING), "0001").pooled.batches == (), "what came later is not pooled"
+    assert together.look is not None
+    assert alone.look is not None
+    assert together.look.key != alone.look.key, "to judge otherwise is to look again"
+
+
+@pytest.mark.parametrize(
+    ("who", "guideline", "wrong", "said"),
+    [("cid", "7", 0.0, "other people"), ("bob", "8", 0.0, "other people"), ("bob", "7", 0.7, "differ surely")],
+)
+def test_what_is_not_alike_is_not_pooled(rounds: Job, who: str, guideline: str, wrong: float, said: str) -> None:
+    talk(rounds, "0001", "ann", guideline)
+    talk(rounds, "0001", who, guideline, wrong)
+    talk(rounds, "0002", "ann")
+    talk(rounds, "0002", "bob")
+    quality = check_quality(rounds.open(*POOLING), "0002")
+    assert quality.pooled.batches == ()
+    assert any(said in note for note in quality.notes), quality.notes
+
+
+def test_without_a_version_of_the_guideline_nothing_is_pooled(rounds: Job) -> None:
+    for who in ("ann", "bob"):
+        talk(rounds, "0001", who, "")
+        talk(rounds, "0002", who, "")
+    quality = check_quality(rounds.open(*POOLING), "0002")
+    assert quality.pooled.batches == ()
+    assert any("version of the guideline" in note for note in quality.notes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from activesel.config import load_config
-from activesel.pipelines.batch import PickRecord
+from activesel.pipelines.batch_file import PickRecord
 from activesel.pipelines.routes import plan_routes
 
 

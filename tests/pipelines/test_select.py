@@ -15,7 +15,7 @@ from activesel.errors import DataError, UsageError
 from activesel.pipelines import graph as graph_module
 from activesel.pipelines import select as select_module
 from activesel.pipelines import space as space_module
-from activesel.pipelines.batch import read_batch
+from activesel.pipelines.batch_file import read_batch
 from activesel.pipelines.choose import choose
 from activesel.pipelines.ingest import ingest
 from activesel.pipelines.oneshot import select_from_source

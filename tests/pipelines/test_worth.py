@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from activesel.pipelines import worth as worth_module
-from activesel.pipelines.batch import read_batch
+from activesel.pipelines.batch_file import read_batch
 from activesel.pipelines.report import write_batch_report
 from activesel.training.worth import Point, Worth
 from tests.pipelines.workspaces import Job, make_job
