@@ -79,7 +79,8 @@ def main() -> None:
 @contextmanager
 def serving(workspace: Path, engine: str, core: int, batch: int) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     command = [sys.executable, "-m", "activesel", "serve", "-w", str(workspace), "--engine", engine, "--json",
-               "--set", "serving.read_timeout_s=3", "--set", "serving.queue=512", "--set", f"serving.max_batch={batch}"]  # fmt: skip
+               "--set", "serving.read_timeout_s=3", "--set", "serving.queue=512",
+               "--set", f"serving.max_batch={batch}"]  # fmt: skip
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     server = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment,
                               preexec_fn=lambda: os.sched_setaffinity(0, {core}))  # fmt: skip
@@ -130,8 +131,9 @@ def report(
     options: argparse.Namespace, rounds: dict[str, list[Round]], refused: Sequence[hostile.Outcome], alive: bool,
     n_cores: int,
 ) -> None:  # fmt: skip
-    print(f"{options.engine}, batch {options.batch}, {options.number} images a round, {options.rounds} rounds, {options.concurrency} requests "
-          f"at a time, {options.several} images each; {n_cores} cores, one for who is measured")  # fmt: skip
+    print(f"{options.engine}, batch {options.batch}, {options.number} images a round, {options.rounds} rounds, "
+          f"{options.concurrency} requests at a time, {options.several} images each; {n_cores} cores, one for who is "
+          "measured")  # fmt: skip
     for name, some in rounds.items():
         wall, core = [one.images_per_s for one in some], [one.core_ms for one in some]
         print(f"{name:17}{statistics.median(wall):8.1f} img/s ({min(wall):.1f} .. {max(wall):.1f})"
