@@ -28,7 +28,7 @@ from activesel.workspace import find_workspace
 from tests.cli.samples import tiny_backbone, write_labels, write_photos
 from tests.faults.processes import Process, run_process
 
-N_PHOTOS, ROUNDS = 48, 2
+N_PHOTOS = 48
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,11 @@ class Flywheel:
     seconds: float
 
 
-def make_flywheel(folder: Path) -> Flywheel:
-    """Run the rounds in peace once."""
+def make_flywheel(folder: Path, rounds: int) -> Flywheel:
+    """Run so many rounds in peace once."""
     photos = write_photos(folder / "photos", N_PHOTOS)
     labels = write_labels(folder / "labels.csv", photos, N_PHOTOS)
-    arguments = ["simulate", "--oracle", str(labels), "--rounds", str(ROUNDS), "--budget", "6", "--first", "8",
+    arguments = ["simulate", "--oracle", str(labels), "--rounds", str(rounds), "--budget", "6", "--first", "8",
                  "--set", "duplicates.similarity=1",
                  *tiny_backbone(folder)]  # fmt: skip
     started = time.monotonic()
@@ -115,11 +115,12 @@ def _alarm(seconds: float) -> Callable[[], bool]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     rng, n_killed, n_runs, n_other = random.Random(asked.seed), 0, 0, 0
     with tempfile.TemporaryDirectory() as home:
-        flywheel = make_flywheel(Path(home))
+        flywheel = make_flywheel(Path(home), asked.rounds)
         print(f"an undisturbed run: {flywheel.seconds:.1f} s, {len(flywheel.state)} things compared", flush=True)
         while n_killed < asked.kills:
             folder = Path(home) / f"again-{n_runs}"
@@ -128,7 +129,7 @@ def main() -> None:
             others = compare_states(flywheel, folder)
             n_runs, n_other = n_runs + 1, n_other + bool(others)
             print(f"{n_killed} kills in {n_runs} runs; {others or 'the same end'}", flush=True)
-    print(f"{n_killed} kills, {n_runs} runs of {ROUNDS} rounds, {n_other} with another end")
+    print(f"{n_killed} kills, {n_runs} runs of {asked.rounds} rounds, {n_other} with another end")
     raise SystemExit(1 if n_other else 0)
 
 
