@@ -122,6 +122,3 @@ def _show_move(moved: Moved, *, as_json: bool) -> None:
         return
     show_pairs([("champion", moved.champion), ("before", moved.before or "none"), ("because", moved.reason),
                 ("changed", "yes" if moved.is_new else "nothing")])  # fmt: skip
-
-
-"""activesel models: the models of a workspace."""
