@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from activesel.cli.options import AsJson, Settings, WorkspaceDir, open_workspace
 from activesel.cli.show import show_json, show_pairs, show_table
+from activesel.errors import UnreachableError
 
 if TYPE_CHECKING:
     from activesel.pipelines.registry import Moved
+    from activesel.tools.mlflow import Mlflow
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True,
                   help="Which model is champion, why, and the way back.")  # fmt: skip
@@ -116,9 +121,59 @@ def rollback(
         _show_move(roll_back(workspace, reason), as_json=as_json)
 
 
+@app.command("push")
+def push(
+    mlflow: Annotated[str, typer.Option(metavar="URL", help="An MLflow server, e.g. http://mlflow.plant:5000.")],
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The registered model there; else the workspace's name.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be pushed; change nothing.")] = False,
+    workspace_dir: WorkspaceDir = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the models and their aliases to an MLflow server.
+
+    Each model becomes a run with parameters and metrics and a version of one registered model; again makes nothing
+    twice. A token is read from $MLFLOW_TRACKING_TOKEN.
+
+    \b
+    Example:
+      activesel models push --mlflow http://mlflow.plant:5000
+    """
+    workspace = open_workspace(workspace_dir, settings)
+    with workspace.lock("models push"), _connect(mlflow) as tool:
+        from activesel.pipelines.registry_push import push_models  # needs what _connect says is not there
+
+        done = push_models(workspace, tool, name, dry_run=dry_run)
+    if as_json:
+        show_json(done)
+        return
+    show_pairs([("model", done.name), ("versions", f"{len(done.versions)}, {done.n_new} new"),
+                *((alias, f"version {version}") for alias, version in done.aliases.items())])  # fmt: skip
+
+
+@contextmanager
+def _connect(url: str) -> Iterator[Mlflow]:
+    try:
+        from activesel.tools.mlflow import Mlflow
+        from activesel.tools.rest import Rest
+    except ModuleNotFoundError as error:
+        raise UnreachableError("a package is not installed", found=f"no {error.name}",
+                               hint="run `pip install 'activesel[mlflow]'`") from None  # fmt: skip
+    rest = Rest(url)
+    try:
+        yield Mlflow(rest, os.environ.get("MLFLOW_TRACKING_TOKEN", "").strip())
+    finally:
+        rest.close()
+
+
 def _show_move(moved: Moved, *, as_json: bool) -> None:
     if as_json:
         show_json(moved)
         return
     show_pairs([("champion", moved.champion), ("before", moved.before or "none"), ("because", moved.reason),
                 ("changed", "yes" if moved.is_new else "nothing")])  # fmt: skip
+
+
+"""activesel models: the models of a workspace."""
