@@ -3,7 +3,7 @@
     python -m scripts.check_kills --kills 50
 
 Two rounds of the flywheel on photographs made in code, with simulated people, are run once in peace. Then the same is
-begun anew in another folder and killed after a random time, again and again, until so many kills are spent; the last
+begun anew in the same folder, emptied, and killed after a random time, again and again, until so many kills are spent; the last
 run is left in peace. Compared are batches, opinions, what counts, versions of the data, models, aliases, the log of
 decisions, and every step of every round, all but times, process numbers and paths.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import shutil
 import signal
 import tempfile
 import time
@@ -33,9 +34,13 @@ N_PHOTOS = 48
 
 @dataclass(frozen=True)
 class Flywheel:
-    """arguments: of the simulation, without --out. state: what it ends in. seconds: that it takes in peace."""
+    """arguments: of the simulation. out: its folder, whose path is part of where labels are from. state: what it ends in.
+
+    seconds: that it takes in peace.
+    """
 
     arguments: list[str]
+    out: Path
     state: dict[str, Any]
     seconds: float
 
@@ -44,18 +49,20 @@ def make_flywheel(folder: Path, rounds: int) -> Flywheel:
     """Run so many rounds in peace once."""
     photos = write_photos(folder / "photos", N_PHOTOS)
     labels = write_labels(folder / "labels.csv", photos, N_PHOTOS)
+    out = folder / "out"
     arguments = ["simulate", "--oracle", str(labels), "--rounds", str(rounds), "--budget", "6", "--first", "8",
                  "--set", "duplicates.similarity=1",
-                 *tiny_backbone(folder)]  # fmt: skip
+                 *tiny_backbone(folder), "--out", str(out)]  # fmt: skip
     started = time.monotonic()
-    ended = run_process([*arguments, "--out", str(folder / "out")], folder)
+    ended = run_process(arguments, folder)
     assert ended.code == 0, ended.err
-    return Flywheel(arguments, read_state(folder / "out"), time.monotonic() - started)
+    return Flywheel(arguments, out, read_state(out), time.monotonic() - started)
 
 
 def kill_and_rerun(flywheel: Flywheel, folder: Path, rng: random.Random, *, most: int) -> int:
     """Start the rounds over and over, killed after a random time, and at last left alone; return the kills."""
-    arguments, n_killed = [*flywheel.arguments, "--out", str(folder / "out")], 0
+    arguments, n_killed = flywheel.arguments, 0
+    shutil.rmtree(flywheel.out)
     while n_killed < most:
         process = Process(arguments, folder)
         # A start alone takes a while; what is left of the run is cut into about as many pieces as there are kills.
@@ -70,9 +77,9 @@ def kill_and_rerun(flywheel: Flywheel, folder: Path, rng: random.Random, *, most
     return n_killed
 
 
-def compare_states(flywheel: Flywheel, folder: Path) -> list[str]:
+def compare_states(flywheel: Flywheel) -> list[str]:
     """Return what is other than after the undisturbed run."""
-    found = read_state(folder / "out")
+    found = read_state(flywheel.out)
     return [f"{name}: {found[name]!r} instead of {value!r}" for name, value in flywheel.state.items()
             if found.get(name) != value]  # fmt: skip
 
@@ -126,7 +133,7 @@ def main() -> None:
             folder = Path(home) / f"again-{n_runs}"
             folder.mkdir()
             n_killed += kill_and_rerun(flywheel, folder, rng, most=min(10, asked.kills - n_killed))
-            others = compare_states(flywheel, folder)
+            others = compare_states(flywheel)
             n_runs, n_other = n_runs + 1, n_other + bool(others)
             print(f"{n_killed} kills in {n_runs} runs; {others or 'the same end'}", flush=True)
     print(f"{n_killed} kills, {n_runs} runs of {asked.rounds} rounds, {n_other} with another end")

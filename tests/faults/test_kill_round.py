@@ -23,4 +23,4 @@ def flywheel(tmp_path_factory: pytest.TempPathFactory) -> Flywheel:
 def test_killed_at_random_moments_again_and_again(flywheel: Flywheel, tmp_path: Path) -> None:
     n_killed = kill_and_rerun(flywheel, tmp_path, random.Random(3), most=6)
     assert n_killed >= 3
-    assert compare_states(flywheel, tmp_path) == []
+    assert compare_states(flywheel) == []
