@@ -3,9 +3,9 @@
     python -m scripts.check_kills --kills 50
 
 Two rounds of the flywheel on photographs made in code, with simulated people, are run once in peace. Then the same is
-begun anew in the same folder, emptied, and killed after a random time, again and again, until so many kills are spent; the last
-run is left in peace. Compared are batches, opinions, what counts, versions of the data, models, aliases, the log of
-decisions, and every step of every round, all but times, process numbers and paths.
+begun anew in the same folder, emptied, and killed after a random time, again and again, until so many kills are
+spent; the last run is left in peace. Compared are batches, opinions, what counts, versions of the data, models,
+aliases, the log of decisions, and every step of every round, all but times, process numbers and paths.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ N_PHOTOS = 48
 
 @dataclass(frozen=True)
 class Flywheel:
-    """arguments: of the simulation. out: its folder, whose path is part of where labels are from. state: what it ends in.
+    """arguments: of the simulation. out: its folder; where labels are from is part of a version. state: what it ends in.
 
     seconds: that it takes in peace.
     """
