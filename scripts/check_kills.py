@@ -34,7 +34,7 @@ N_PHOTOS = 48
 
 @dataclass(frozen=True)
 class Flywheel:
-    """arguments: of the simulation. out: its folder; where labels are from is part of a version. state: what it ends in.
+    """arguments: of the simulation. out: its folder, which is part of a version. state: what it ends in.
 
     seconds: that it takes in peace.
     """
