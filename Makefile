@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+# Processes that run the tests; each starts the servers that its files need.
+WORKERS := 2
 
 .PHONY: demo test check format bench clean setup
 
@@ -18,7 +20,7 @@ demo: $(STAMP)
 	$(BIN)/python scripts/run_demo.py
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

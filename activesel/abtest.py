@@ -38,7 +38,8 @@ class Outcomes:
         might = self.defective if metric == "missed" else ~self.defective
         wrong = might & (self.rejected != self.defective)
         n_lots = len(self.challenger)
-        return (np.bincount(self.lot, wrong, minlength=n_lots), np.bincount(self.lot, might, minlength=n_lots))
+        return (np.bincount(self.lot, wrong, minlength=n_lots).astype(np.float64),
+                np.bincount(self.lot, might, minlength=n_lots).astype(np.float64))  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,8 @@ def roc_points(scores: FloatArray, is_defect: BoolArray, n_points: int = 200) ->
     """Return (k, 2) of false-reject rate and recall as the threshold falls, thinned to n_points."""
     order = np.argsort(-np.asarray(scores), kind="stable")
     hits = is_defect[order]
-    ends = np.append(np.flatnonzero(np.diff(np.asarray(scores)[order])), len(order) - 1) if len(order) else []
+    steps = np.flatnonzero(np.diff(np.asarray(scores)[order]))
+    ends = np.append(steps, len(order) - 1) if len(order) else steps
     recall = hits.cumsum()[ends] / max(1, int(hits.sum()))
     rejects = (~hits).cumsum()[ends] / max(1, int((~hits).sum()))
     points = np.concatenate([[[0.0, 0.0]], np.stack([rejects, recall], axis=1)])
@@ -159,14 +160,14 @@ class _Test:
         predicted = probs.argmax(axis=1)
         right = predicted == truth
         counts = np.zeros((n_groups, 3, c))
-        np.add.at(counts, (groups, 0, truth), 1)
-        np.add.at(counts, (groups, 1, predicted), 1)
-        np.add.at(counts, (groups[right], 2, truth[right]), 1)
+        np.add.at(counts[:, 0], (groups, truth), 1)
+        np.add.at(counts[:, 1], (groups, predicted), 1)
+        np.add.at(counts[:, 2], (groups[right], truth[right]), 1)
         gaps, class_gaps = np.zeros((n_groups, N_BINS)), np.zeros((n_groups, c, N_BINS))
         confidence = probs.max(axis=1)
         np.add.at(gaps, (groups, _bin(confidence)), confidence - right)
         for code in range(c):
-            np.add.at(class_gaps, (groups, code, _bin(probs[:, code])), probs[:, code] - (truth == code))
+            np.add.at(class_gaps[:, code], (groups, _bin(probs[:, code])), probs[:, code] - (truth == code))
         calibration = rank(answers.score, answers.groups, answers.is_good & ~answers.is_test)
         return cls(
             rows, n_groups, calibration, predicted, counts.reshape(n_groups, -1), gaps, class_gaps.reshape(n_groups, -1)
@@ -218,7 +219,7 @@ def _measure(
         found[f"gap {code}"] = gaps[:, code]
     rows = weights[:, answers.groups[test.rows]]
     for name, (scores, positive) in _rankings(answers, test.rows).items():
-        found[name] = average_precision(scores, positive, rows)
+        found[name] = np.asarray(average_precision(scores, positive, rows), np.float64)
     return found
 
 

@@ -65,7 +65,7 @@ def estimate_share(
     drawn = np.ones(len(hits), bool) if certain is None else ~certain
     of_row = np.arange(len(hits)) if groups is None else np.unique(groups, return_inverse=True)[1]
     share = float(weights[hits].sum() / weights.sum())
-    per_group = np.asarray(np.bincount(of_row, weights=weights), np.float64)
+    per_group = np.bincount(of_row, weights=weights).astype(np.float64)
     n_drawn = len(np.unique(of_row[drawn]))
     most = effective_size(per_group)
     residuals = np.bincount(of_row, weights=weights * (hits - share) * drawn)

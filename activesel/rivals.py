@@ -39,7 +39,7 @@ class Exam:
     def score(self, probs: FloatArray) -> npt.NDArray[np.float64]:
         """Return (n,) of probs (n, c): how sure it is of a defect; without a good class 1 where it is right, else 0."""
         if self.good is None:
-            return (probs.argmax(axis=1) == self.truth).astype(np.float64)
+            return np.asarray(probs.argmax(axis=1) == self.truth, np.float64)
         return 1.0 - np.asarray(probs[:, self.good], np.float64)
 
 

@@ -52,6 +52,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--concurrency", type=int, default=16)
     parser.add_argument("--several", type=int, default=1, help="images a request")
+    parser.add_argument("--batch", type=int, default=4, help="images a forward pass, of every contender")
     parser.add_argument("--engine", default="torch", choices=["torch", "onnx"])
     parser.add_argument("--json", type=Path, help="where the figures go, too")
     options = parser.parse_args()
@@ -62,8 +63,10 @@ def main() -> None:
         workspace = options.workspace or model.make_workspace(Path(scratch) / "job")
         images = model.find_images(options.number)
         with (
-            ProcessPoolExecutor(1, get_context("spawn"), model.start, (str(workspace), options.engine, ours)) as bare,
-            serving(workspace, options.engine, ours) as (server, url),
+            ProcessPoolExecutor(
+                1, get_context("spawn"), model.start, (str(workspace), options.engine, ours, options.batch)
+            ) as bare,
+            serving(workspace, options.engine, ours, options.batch) as (server, url),
         ):
             rounds = measure(options, bare, server, url, images)
             refused = asyncio.run(hostile.attack(url, images[0]))
@@ -74,9 +77,10 @@ def main() -> None:
 
 
 @contextmanager
-def serving(workspace: Path, engine: str, core: int) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def serving(workspace: Path, engine: str, core: int, batch: int) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     command = [sys.executable, "-m", "activesel", "serve", "-w", str(workspace), "--engine", engine, "--json",
-               "--set", "serving.read_timeout_s=3", "--set", "serving.queue=512"]  # fmt: skip
+               "--set", "serving.read_timeout_s=3", "--set", "serving.queue=512",
+               "--set", f"serving.max_batch={batch}"]  # fmt: skip
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     server = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment,
                               preexec_fn=lambda: os.sched_setaffinity(0, {core}))  # fmt: skip
@@ -127,8 +131,9 @@ def report(
     options: argparse.Namespace, rounds: dict[str, list[Round]], refused: Sequence[hostile.Outcome], alive: bool,
     n_cores: int,
 ) -> None:  # fmt: skip
-    print(f"{options.engine}, {options.number} images a round, {options.rounds} rounds, {options.concurrency} requests "
-          f"at a time, {options.several} images each; {n_cores} cores, one for who is measured")  # fmt: skip
+    print(f"{options.engine}, batch {options.batch}, {options.number} images a round, {options.rounds} rounds, "
+          f"{options.concurrency} requests at a time, {options.several} images each; {n_cores} cores, one for who is "
+          "measured")  # fmt: skip
     for name, some in rounds.items():
         wall, core = [one.images_per_s for one in some], [one.core_ms for one in some]
         print(f"{name:17}{statistics.median(wall):8.1f} img/s ({min(wall):.1f} .. {max(wall):.1f})"

@@ -3,9 +3,9 @@
     python -m scripts.check_kills --kills 50
 
 Two rounds of the flywheel on photographs made in code, with simulated people, are run once in peace. Then the same is
-begun anew in another folder and killed after a random time, again and again, until so many kills are spent; the last
-run is left in peace. Compared are batches, opinions, what counts, versions of the data, models, aliases, the log of
-decisions, and every step of every round, all but times, process numbers and paths.
+begun anew in the same folder, emptied, and killed after a random time, again and again, until so many kills are
+spent; the last run is left in peace. Compared are batches, opinions, what counts, versions of the data, models,
+aliases, the log of decisions, and every step of every round, all but times, process numbers and paths.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import shutil
 import signal
 import tempfile
 import time
@@ -28,34 +29,40 @@ from activesel.workspace import find_workspace
 from tests.cli.samples import tiny_backbone, write_labels, write_photos
 from tests.faults.processes import Process, run_process
 
-N_PHOTOS, ROUNDS = 48, 2
+N_PHOTOS = 48
 
 
 @dataclass(frozen=True)
 class Flywheel:
-    """arguments: of the simulation, without --out. state: what it ends in. seconds: that it takes in peace."""
+    """arguments: of the simulation. out: its folder, which is part of a version. state: what it ends in.
+
+    seconds: that it takes in peace.
+    """
 
     arguments: list[str]
+    out: Path
     state: dict[str, Any]
     seconds: float
 
 
-def make_flywheel(folder: Path) -> Flywheel:
-    """Run the rounds in peace once."""
+def make_flywheel(folder: Path, rounds: int) -> Flywheel:
+    """Run so many rounds in peace once."""
     photos = write_photos(folder / "photos", N_PHOTOS)
     labels = write_labels(folder / "labels.csv", photos, N_PHOTOS)
-    arguments = ["simulate", "--oracle", str(labels), "--rounds", str(ROUNDS), "--budget", "6", "--first", "8",
+    out = folder / "out"
+    arguments = ["simulate", "--oracle", str(labels), "--rounds", str(rounds), "--budget", "6", "--first", "8",
                  "--set", "duplicates.similarity=1",
-                 *tiny_backbone(folder)]  # fmt: skip
+                 *tiny_backbone(folder), "--out", str(out)]  # fmt: skip
     started = time.monotonic()
-    ended = run_process([*arguments, "--out", str(folder / "out")], folder)
+    ended = run_process(arguments, folder)
     assert ended.code == 0, ended.err
-    return Flywheel(arguments, read_state(folder / "out"), time.monotonic() - started)
+    return Flywheel(arguments, out, read_state(out), time.monotonic() - started)
 
 
 def kill_and_rerun(flywheel: Flywheel, folder: Path, rng: random.Random, *, most: int) -> int:
     """Start the rounds over and over, killed after a random time, and at last left alone; return the kills."""
-    arguments, n_killed = [*flywheel.arguments, "--out", str(folder / "out")], 0
+    arguments, n_killed = flywheel.arguments, 0
+    shutil.rmtree(flywheel.out)
     while n_killed < most:
         process = Process(arguments, folder)
         # A start alone takes a while; what is left of the run is cut into about as many pieces as there are kills.
@@ -70,9 +77,9 @@ def kill_and_rerun(flywheel: Flywheel, folder: Path, rng: random.Random, *, most
     return n_killed
 
 
-def compare_states(flywheel: Flywheel, folder: Path) -> list[str]:
+def compare_states(flywheel: Flywheel) -> list[str]:
     """Return what is other than after the undisturbed run."""
-    found = read_state(folder / "out")
+    found = read_state(flywheel.out)
     return [f"{name}: {found[name]!r} instead of {value!r}" for name, value in flywheel.state.items()
             if found.get(name) != value]  # fmt: skip
 
@@ -115,20 +122,21 @@ def _alarm(seconds: float) -> Callable[[], bool]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     rng, n_killed, n_runs, n_other = random.Random(asked.seed), 0, 0, 0
     with tempfile.TemporaryDirectory() as home:
-        flywheel = make_flywheel(Path(home))
+        flywheel = make_flywheel(Path(home), asked.rounds)
         print(f"an undisturbed run: {flywheel.seconds:.1f} s, {len(flywheel.state)} things compared", flush=True)
         while n_killed < asked.kills:
             folder = Path(home) / f"again-{n_runs}"
             folder.mkdir()
             n_killed += kill_and_rerun(flywheel, folder, rng, most=min(10, asked.kills - n_killed))
-            others = compare_states(flywheel, folder)
+            others = compare_states(flywheel)
             n_runs, n_other = n_runs + 1, n_other + bool(others)
             print(f"{n_killed} kills in {n_runs} runs; {others or 'the same end'}", flush=True)
-    print(f"{n_killed} kills, {n_runs} runs of {ROUNDS} rounds, {n_other} with another end")
+    print(f"{n_killed} kills, {n_runs} runs of {asked.rounds} rounds, {n_other} with another end")
     raise SystemExit(1 if n_other else 0)
 
 

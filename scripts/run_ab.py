@@ -1,6 +1,6 @@
 """How often `activesel ab` stops where it should not, and how many lots it takes where it should.
 
-    python scripts/run_ab.py             500 comparisons of each kind, half a minute
+    python scripts/run_ab.py             100 comparisons of each kind, some minutes
 
 Lots of 100 parts, 5 % defective; lots differ in how hard they are. Whoever looks does so after every tenth lot and acts
 on what he sees first; beside it the usual test on the means of lots at 95 %, made for one look, looked at as often.
@@ -45,7 +45,7 @@ WORLDS = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=500)
+    parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--lots", type=int, default=1000)
     options = parser.parse_args()
     print(f"{options.runs} comparisons of {options.lots} lots each, {PARTS} parts a lot, {DEFECTIVE:.0%} defective")

@@ -37,9 +37,9 @@ ARMS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 HEAD = """# Trainers, measured
 
-Written by `scripts/run_trainers.py`. Each row: the mean over splits, and the least and the most. Splits are by group,
-so that no part is on two sides; the test labels are in nothing that a trainer is handed. Macro-F1 counts each class
-alike; the class is the likeliest one. Seconds are of the processor, for training and predicting, with {threads}
+Written by `scripts/run_trainers.py`. Each row: the mean over splits, and the least and the most of several. They are by
+group, so that no part is on two sides; the test labels are in nothing that a trainer is handed. Macro-F1 counts each
+class alike; the class is the likeliest one. Seconds are of the processor, for training and predicting, with {threads}
 thread(s) for the arithmetic; the head's leave out embedding, which is done once ([performance.md](performance.md)).
 Fine-tuning here is short, for a processor: {short}; the rest is as [trainers.md](trainers.md) says.
 
@@ -64,19 +64,19 @@ def main() -> None:
 
     torch.set_num_threads(asked.threads)
     workspace = open_set(asked)
-    scores: dict[str, list[Score]] = {name: [] for name in ARMS}
+    scores: dict[str, list[Score]] = {name: [] for name in asked.arms}
     for split in range(asked.splits):
         own = find_workspace(workspace.root, settings(asked, split))
         built = build_dataset(own, BuildRequest(name=f"split-{split}"))
-        for name, (trainer, options) in ARMS.items():
+        for name in asked.arms:
+            trainer, options = ARMS[name]
             scores[name].append(measure(own, built.version, trainer, options))
             print(split, name, scores[name][-1], flush=True)
     n = sum(1 for _ in read_dataset(workspace, built.version).entries)
     text = HEAD.format(threads=asked.threads, short=", ".join(f"`{key}={value}`" for key, value in SHORT.items()))
     text += "\n".join(describe(name, some) for name, some in scores.items())
-    text += (
-        f"\n\n{asked.labels.parent.name}: {n} images, {asked.splits} splits ({built.counts and tell(built.counts)}).\n"
-    )
+    sides = tell(built.counts)
+    text += f"\n\n{asked.labels.parent.name}: {n} images, {asked.splits} split(s) ({sides}).\n"
     asked.out.write_text(text, encoding="utf8")
     print(asked.out)
 
@@ -89,6 +89,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--workspace", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--splits", type=int, default=2)
+    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
     parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()
 
@@ -152,6 +153,8 @@ def describe(name: str, scores: list[Score]) -> str:
 
 
 def span(values: list[float], form: str) -> str:
+    if len(values) == 1:
+        return f"{values[0]:{form}}"
     return f"{np.mean(values):{form}} ({min(values):{form}} to {max(values):{form}})"
 
 

@@ -66,9 +66,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("report",),
     ("pipelines",),
     ("benchmark", "web", "rounds"),
-    ("simulation",),
-    ("benchmark", "web"),
-    ("serving",),
+    ("simulation", "serving"),
     ("cli",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

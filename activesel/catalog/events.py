@@ -89,10 +89,10 @@ class Events:
             with self._transaction() as connection:
                 rows = connection.execute(query.where(t.events.c.event_id > last)).all()
             for row in rows:
-                yield Event(*row[1:-1], json.loads(row[-1]))
+                yield _from_row(row)
             if len(rows) < _PART_ROWS:
                 return
-            last = rows[-1][0]
+            last = rows[-1].event_id
 
     def images_of_predictions(self, prediction_ids: Iterable[str]) -> dict[str, str]:
         """Return prediction id -> the image as the line names it, by the predictions that were reported.
@@ -162,6 +162,11 @@ def _insert_unknown(
 def _to_row(one: Event) -> dict[str, Any]:
     fields = {name: getattr(one, name) for name in _COLUMNS[:-1]}
     return {**fields, "data": json.dumps(one.data, sort_keys=True, ensure_ascii=False, allow_nan=False)}
+
+
+def _from_row(row: Any) -> Event:
+    _, source, event_id, kind, image_id, prediction_id, time, received, data = row
+    return Event(source, event_id, kind, image_id, prediction_id, time, received, json.loads(data))
 
 
 def _to_letter(one: DeadLetter) -> dict[str, Any]:

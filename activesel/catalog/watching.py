@@ -1,31 +1,16 @@
-"""What the monitors ask of the catalog: what came last, what operators answered, how old things are. Reads only."""
+"""What the monitors ask of the catalog: what came last, and how old things are. Reads only."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import sqlalchemy as sa
 
 from activesel.catalog import tables as t
 
 _Transaction = Callable[[], AbstractContextManager[sa.Connection]]
-PREDICTED, OVERRIDDEN, CONFIRMED = "prediction.made", "operator.override", "operator.confirm"
-_PART_ROWS = 5000
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A prediction, or what an operator made of one. image: as the line names it. data: as it was reported."""
-
-    type: str
-    prediction: str
-    image: str
-    data: dict[str, Any]
 
 
 class Watching:
@@ -47,22 +32,6 @@ class Watching:
         query = sa.select(said.image_id).where(said.image_id != "").order_by(said.time.desc()).limit(most)
         with self._transaction() as connection:
             return list(dict.fromkeys(name for (name,) in connection.execute(query)))
-
-    def answers(self) -> Iterator[Answer]:
-        """Yield every prediction that was reported and every answer of an operator, in the order of their coming."""
-        said = t.events.c
-        columns = (said.event_id, said.type, said.prediction_id, said.image_id, said.data)
-        query = sa.select(*columns).where(said.type.in_((PREDICTED, OVERRIDDEN, CONFIRMED)))
-        last = -1
-        while True:
-            with self._transaction() as connection:
-                part = query.where(said.event_id > last).order_by(said.event_id).limit(_PART_ROWS)
-                rows = connection.execute(part).all()
-            for row in rows:
-                yield Answer(row.type, row.prediction_id, row.image_id, json.loads(row.data))
-            if len(rows) < _PART_ROWS:
-                return
-            last = rows[-1].event_id
 
     def newest(self) -> dict[str, datetime | None]:
         """Return when the newest file was written and the newest opinion of a person was given; None = not known."""

@@ -177,6 +177,3 @@ def _show_move(moved: Moved, *, as_json: bool) -> None:
 
 
 """activesel models: the models of a workspace."""
-
-
-app = typer.Typer(help="The models of a workspace.", no_args_is_help=True)

@@ -259,8 +259,8 @@ def _write(folder: Path, read: _Read, found: Findings) -> None:
     contradictions = {read.stories[row].image_id: [read.classes[read.known[row]], why] for row, why in found.doubted}
     (folder / "examples").mkdir(parents=True, exist_ok=True)
     write_json(folder / "contradictions.json", {"schema_version": 1, "contradictions": contradictions})
-    head = ["image_id", "path", "class", "reason"]
-    rows = [[read.stories[row].image_id, read.paths[read.stories[row].image_id], name, why]
+    head: list[object] = ["image_id", "path", "class", "reason"]
+    rows: list[list[object]] = [[read.stories[row].image_id, read.paths[read.stories[row].image_id], name, why]
             for row, name, why in found.look]  # fmt: skip
     write_atomic(folder / "look.csv", write_csv([head, *rows]).encode("utf8", "backslashreplace"))
     files = {_file_name(name): rows for name, rows in found.examples.items()}

@@ -108,8 +108,7 @@ def _pair(workspace: Workspace, challenger: str | None) -> tuple[str, str | None
     champion = aliases.get(Alias.champion)
     if challenger is None:
         others = [card.model_id for card in cards if card.model_id != champion]
-        named = aliases.get(Alias.challenger)
-        challenger = named if named in others and named == others[-1] else (others or [None])[-1]
+        challenger = others[-1] if others else None
     if challenger is None:
         raise DataError("there is no challenger", where=str(workspace.root), found=f"{len(cards)} models",
                         hint="run `activesel train`")  # fmt: skip

@@ -55,7 +55,8 @@ def _ask_for(kind: int, probs: FloatArray, classes: IntArray, found: LabelErrors
     rows = rank_alike(probs, classes, kind)
     sure = set(found.rows[found.confident & (found.suggested == kind)].tolist())
     own = np.asarray(probs[rows, classes[rows]], np.float64)
+    margin = np.asarray(own - probs[rows, kind], np.float64)
     return replace(
-        found, rows=rows, suggested=np.full(len(rows), kind), self_confidence=own, margin=own - probs[rows, kind],
+        found, rows=rows, suggested=np.full(len(rows), kind), self_confidence=own, margin=margin,
         confident=np.array([row in sure for row in rows.tolist()], bool),
     )  # fmt: skip

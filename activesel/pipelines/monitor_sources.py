@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from activesel.catalog import Catalog, Images
-from activesel.catalog.watching import OVERRIDDEN, PREDICTED
 from activesel.coverage import is_covered, split_regions, typical_radius
 from activesel.duplicates import group_near_duplicates
 from activesel.errors import DataError
@@ -27,7 +27,7 @@ from activesel.pipelines.batch_file import read_batch
 from activesel.pipelines.gather import Gathered
 from activesel.pipelines.windows import find_image
 from activesel.predictions import read_predictions
-from activesel.records import BoolArray, FloatArray, IntArray
+from activesel.records import BoolArray, Event, FloatArray, IntArray
 from activesel.seeds import derive_rng
 from activesel.training.held_out import hold_out_head
 from activesel.workspace import Workspace
@@ -36,6 +36,7 @@ REGION_ROWS = 20_000  # of a larger pool, evenly spread, say where its regions a
 MOST_REGIONS = 32
 NEIGHBOURS = 32
 LOOK_PX = 256  # longest side of what is opened to measure brightness, contrast and sharpness
+PREDICTED, OVERRIDDEN, CONFIRMED = "prediction.made", "operator.override", "operator.confirm"
 PLACES = ("station", "shift", "line")
 
 
@@ -112,35 +113,46 @@ def _read_words(workspace: Workspace, batch_id: str) -> dict[str, tuple[str | No
 
 
 def read_overrides(workspace: Workspace, images: Images) -> tuple[Overrides, ...]:
-    """Count operators' answers by station, shift and line: of all that they answered where they confirm, too, else of
-    the predictions that were reported. A place is what the event says, else its prediction's event, else the image."""
+    """Count operators' answers by station, shift and line, each prediction once: of all that they answered where they
+    confirm, too, else of the predictions that were reported. A place is what the event that is counted says, else its
+    prediction's event, else the image's metadata. An answer that names no prediction is about the image's last one."""
     with Catalog.open(workspace.catalog_place) as catalog:
-        answers = list(catalog.watching.answers())
+        answers = list(catalog.events.read((PREDICTED, OVERRIDDEN, CONFIRMED)))
         by_path = catalog.resolve() if answers else {}
     if not any(one.type == OVERRIDDEN for one in answers):
         return ()
-    lookup, told = ImageLookup(by_path), {one.prediction: one for one in answers if one.type == PREDICTED}
-    asked = [one for one in answers if one.type != PREDICTED]
-    confirms = any(one.type not in (PREDICTED, OVERRIDDEN) for one in answers)
-    counted = asked if confirms else [*told.values(), *(one for one in asked if one.prediction not in told)]
-    overridden = {one.prediction or id(one) for one in asked if one.type == OVERRIDDEN}
-    ids = [find_image(lookup, one.image) for one in counted]
-    rows = images.find(pack_ids([one or "0" * 32 for one in ids]))
+    lookup = ImageLookup(by_path)
+    names = {name: find_image(lookup, name) or name for name in {one.image_id for one in answers}}
+    told = {one.prediction_id or names[one.image_id]: one for one in answers if one.type == PREDICTED}
+    last = {names[one.image_id]: key for key, one in told.items()}
+    asked: dict[str, Event] = {}
+    overridden: set[str] = set()
+    for one in answers:
+        if one.type != PREDICTED:
+            key = one.prediction_id or last.get(names[one.image_id], names[one.image_id])
+            asked[key] = one
+            overridden |= {key} if one.type == OVERRIDDEN else set()
+    counted = asked if any(one.type == CONFIRMED for one in answers) else {**asked, **told}
+    rows = _rows_of(images, [names[(told.get(key) or one).image_id] for key, one in counted.items()])
     found = []
     for place in PLACES:
         column, counts = images.column(place), dict[str, tuple[int, int]]()
-        for one, row in zip(counted, rows.tolist(), strict=True):
-            origin = told.get(one.prediction)
+        for (key, one), row in zip(counted.items(), rows.tolist(), strict=True):
             code = int(column.codes[row]) if row >= 0 else -1
-            value = one.data.get(place) or (origin.data.get(place) if origin else None) or (
+            value = one.data.get(place) or (told[key].data.get(place) if key in told else None) or (
                 column.values[code] if code >= 0 else None)  # fmt: skip
             if value is not None:
                 own, n = counts.get(str(value), (0, 0))
-                counts[str(value)] = (own + ((one.prediction or id(one)) in overridden), n + 1)
+                counts[str(value)] = (own + (key in overridden), n + 1)
         if len(counts) > 1:
             found.append(Overrides(place, counts))
-    n_over = sum((one.prediction or id(one)) in overridden for one in counted)
-    return tuple(found) or (Overrides("all", {"": (n_over, len(counted))}),)
+    return tuple(found) or (Overrides("all", {"": (len(overridden), len(counted))}),)
+
+
+def _rows_of(images: Images, names: list[str]) -> IntArray:
+    """The row of each image, -1 of a name that is no id of any."""
+    known = [name if re.fullmatch("[0-9a-f]{32}", name) else "0" * 32 for name in names]
+    return images.find(pack_ids(known))
 
 
 def find_regions(gathered: Gathered, seed: int) -> tuple[Regions, list[IntArray]]:

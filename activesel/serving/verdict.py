@@ -16,7 +16,7 @@ _MOST_CLASSES = 24  # whose probabilities are logged where all of them would be 
 @dataclass(frozen=True)
 class Verdict:
     """label: the likeliest class. score: the probability of any defect, 0..1, where there is a good class, else the
-    label's. decision: "reject" from the threshold on, else "accept"; None where the model has no threshold."""
+    label's. decision: "reject" above the threshold, else "accept"; None where the model was given none."""
 
     label: str
     probs: Mapping[str, float]
@@ -40,6 +40,6 @@ def judge(opened: Opened, row: Row) -> Verdict:
     shares = row.clip(0, 1).astype(float).round(6).tolist()
     probs = dict(zip(card.classes, shares, strict=True))
     label = card.classes[int(row.argmax())]
-    score = round(1 - probs[card.good], 6) if card.good in probs else probs[label]
+    score = 1 - float(row[card.classes.index(card.good)]) if card.good in probs else probs[label]
     decision = None if opened.threshold is None else "reject" if score > opened.threshold else "accept"
-    return Verdict(label, probs, score, opened.threshold, decision)
+    return Verdict(label, probs, round(min(max(score, 0.0), 1.0), 6), opened.threshold, decision)

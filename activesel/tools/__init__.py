@@ -1,1 +1,1 @@
-"""Annotation tools that run as a server: one adapter each, which speaks their REST and decides nothing."""
+"""Annotation tools and registries that run as a server: one adapter each, which speaks their REST, decides nothing."""

@@ -156,7 +156,7 @@ def _step(
     loss = functional.cross_entropy(logits.float(), torch.from_numpy(batch[2]).to(device))
     if masks is not None and batch[1] is not None:
         loss = loss + plan.mask_weight * mask_loss(masks.float(), batch[1].to(device))
-    loss.backward()
+    torch.autograd.backward([loss])
     optimiser.step()
 
 
@@ -166,7 +166,7 @@ def mask_loss(logits: Tensor, masks: Tensor) -> Tensor:
     known = (masks != UNKNOWN).flatten(1).all(dim=1)
     if not bool(known.any()):
         return logits.sum() * 0
-    target = functional.adaptive_avg_pool2d(masks[known].float()[:, None], logits.shape[2:])
+    target = functional.adaptive_avg_pool2d(masks[known].float()[:, None], (logits.shape[2], logits.shape[3]))
     logits = logits[known]
     overlap = (logits.sigmoid() * target).sum()
     dice = 1 - (2 * overlap + 1) / (logits.sigmoid().sum() + target.sum() + 1)
@@ -227,7 +227,7 @@ def _probe(tuned: Tuned, train: Side, stock: Stock) -> None:
     for _ in range(PROBE_STEPS):
         optimiser.zero_grad(set_to_none=True)
         losses = functional.cross_entropy(tuned.head(wide), classes, reduction="none")
-        (losses * weights).sum().backward()
+        torch.autograd.backward([(losses * weights).sum()])
         optimiser.step()
 
 

@@ -109,7 +109,8 @@ def read_state(path: Path, learning: Mapping[str, nn.Parameter]) -> State | None
         if any(part[name].shape != value.shape for part in parts for name, value in learning.items()):
             raise ValueError("other shapes")
         losses = tuple(math.nan if one is None else float(one) for one in found["losses"])
-        return State(*parts, History(int(found["epoch"]), losses, int(found["best"])))
+        history = History(int(found["epoch"]), losses, int(found["best"]))
+        return State(**dict(zip(_PARTS, parts, strict=True)), history=history)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise DataError("cannot go on with this training", where=str(path), found=str(error)[:120],
                         hint="delete the folder and run `activesel train` again") from None  # fmt: skip

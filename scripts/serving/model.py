@@ -59,7 +59,7 @@ def make_workspace(root: Path) -> Path:
     return root
 
 
-def start(root: str, engine: str, core: int) -> None:
+def start(root: str, engine: str, core: int, batch: int) -> None:
     """Load the champion on one core, as the server does."""
     os.sched_setaffinity(0, {core})
     import torch
@@ -69,7 +69,7 @@ def start(root: str, engine: str, core: int) -> None:
     with Catalog.open(workspace.catalog_place) as catalog:
         (champion,) = [one for alias, one in catalog.models.aliases().items() if alias == "champion"]
     _state["predictor"] = predictor_opener(workspace, engine)(workspace.state / "models" / champion, "cpu")
-    _state["batch"] = workspace.config.serving.max_batch
+    _state["batch"] = batch
 
 
 def run_bare(number: int) -> tuple[float, float]:

@@ -44,9 +44,9 @@ def test_the_commands() -> None:
         "evaluate", "gate", "doctor", "label-studio push", "label-studio pull", "adjudicate list", "adjudicate set",
         "synth", "synth prove", "synth replay", "synth review", "synth recipes", "weak run", "weak table",
         "dataset build", "dataset list", "dataset diff", "dataset verify", "round run", "round resume",
-        "round status", "round report", "models export", "events ingest", "events validate", "events schema",
-        "events serve", "events stats", "events dead", "feedback run", "feedback table", "config show",
-        "config schema",
+        "round status", "round report", "models list", "models show", "models promote", "models rollback",
+        "models push", "models export", "events ingest", "events validate", "events schema", "events serve",
+        "events stats", "events dead", "feedback run", "feedback table", "config show", "config schema",
     ]  # fmt: skip
 
 

@@ -55,7 +55,9 @@ def test_what_unpacks_without_end_is_refused(tmp_path: Path, monkeypatch: pytest
         texts(path)
 
 
-@pytest.mark.parametrize("content", [gzip.compress(b'{"a": 1}\n' * 1000)[:-20], b"\x1f\x8bnonsense"])
+@pytest.mark.parametrize(
+    "content", [gzip.compress(b'{"a": 1}\n' * 1000)[:-20], b"\x1f\x8bnonsense"], ids=["cut", "nonsense"]
+)
 def test_a_damaged_gzip_is_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.gz"
     path.write_bytes(content)

@@ -17,10 +17,10 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="session")
 def flywheel(tmp_path_factory: pytest.TempPathFactory) -> Flywheel:
-    return make_flywheel(tmp_path_factory.mktemp("flywheel"))
+    return make_flywheel(tmp_path_factory.mktemp("flywheel"), rounds=1)
 
 
 def test_killed_at_random_moments_again_and_again(flywheel: Flywheel, tmp_path: Path) -> None:
-    n_killed = kill_and_rerun(flywheel, tmp_path, random.Random(3), most=8)
-    assert n_killed >= 4
-    assert compare_states(flywheel, tmp_path) == []
+    n_killed = kill_and_rerun(flywheel, tmp_path, random.Random(3), most=6)
+    assert n_killed >= 3
+    assert compare_states(flywheel) == []

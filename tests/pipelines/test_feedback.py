@@ -12,6 +12,7 @@ from activesel.annotations import Annotation, LabelState
 from activesel.catalog import Catalog
 from activesel.errors import DataError
 from activesel.pipelines.adjudicate import queue
+from activesel.pipelines.batch_file import read_batch
 from activesel.pipelines.feedback import FeedbackRun, read_contradictions, run_feedback, table_feedback
 from activesel.pipelines.opinions import settle_all
 from activesel.records import Event
@@ -126,7 +127,6 @@ def test_a_label_that_the_line_contradicts_waits_for_an_expert(job: Job) -> None
         catalog.add_batch("0002", [job.ids[row]], ["train"], "2026-01-02")
     job.select(3)  # a batch with a file, whose images people label
     batch = job.batch_folders[-1]
-    from activesel.pipelines.batch import read_batch
 
     image_id = read_batch(job.workspace, batch).picks[0].image_id
     with Catalog.open(job.workspace.catalog_place) as catalog:
@@ -135,13 +135,13 @@ def test_a_label_that_the_line_contradicts_waits_for_an_expert(job: Job) -> None
     add(job, event(400, "downstream.return", image_id, verdict="crack"))
     assert run(job).n_doubted == 1
     assert read_contradictions(job.workspace)[image_id][0] == "free"
-    (item,) = queue(job.open(*SETTINGS), batch)
+    (item,) = queue(job.open(*SETTINGS, "quality.posterior=0"), batch)
     assert (item.image_id, item.code) == (image_id, "feedback")
     assert item.reasons == ("downstream return (2026-03-01) says crack",)
     with Catalog.open(job.workspace.catalog_place) as catalog:
         catalog.annotations.add([Annotation(image_id, "ann", name="crack", created="2027-01-01")],
                                 lambda opinions, present: settle_all(opinions, present, good="free"))  # fmt: skip
-    assert queue(job.open(*SETTINGS), batch) == [], "it is labelled otherwise by now"
+    assert queue(job.open(*SETTINGS, "quality.posterior=0"), batch) == [], "it is labelled otherwise by now"
 
 
 def test_examples_lead_the_next_selection(job: Job) -> None:

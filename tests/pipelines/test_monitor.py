@@ -167,6 +167,15 @@ def test_where_operators_confirm_the_rate_is_of_what_they_answered(job: Job) -> 
     assert dict(column.counts) == {"A": (0, 20), "B": (10, 20)}
 
 
+def test_predictions_without_an_id_are_told_apart_by_their_image_and_answered_once(job: Job) -> None:
+    start(job)
+    made = [("prediction.made", "", job.ids[n], {}) for n in range(60)]
+    twice = [("operator.override", "", str(job.paths[0]), {}), ("operator.override", "", job.ids[0], {})]
+    report(job, [*made, *twice, ("operator.override", "", "unknown.png", {"station": "A"})])
+    (column,) = watch(job).signals.overrides
+    assert dict(column.counts) == {"A": (1, 31), "B": (1, 30)}
+
+
 def test_the_images_of_the_last_events_are_a_window(job: Job) -> None:
     start(job)
     report(job, [("image.captured", "", str(job.paths[n]), {}) for n in range(30)])
