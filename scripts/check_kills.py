@@ -30,6 +30,7 @@ from tests.cli.samples import tiny_backbone, write_labels, write_photos
 from tests.faults.processes import Process, run_process
 
 N_PHOTOS = 48
+PIECES = 10  # into which kills cut a run, about
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ def kill_and_rerun(flywheel: Flywheel, folder: Path, rng: random.Random, *, most
     shutil.rmtree(flywheel.out)
     while n_killed < most:
         process = Process(arguments, folder)
-        # A start alone takes a while; what is left of the run is cut into about as many pieces as there are kills.
-        process.wait_until(_alarm(rng.uniform(0.2, 1.0) * max(1.5, 3 * flywheel.seconds / most)))
+        # A start alone takes a while; what is left of the run is cut into about PIECES.
+        process.wait_until(_alarm(rng.uniform(0.2, 1.0) * max(1.5, 3 * flywheel.seconds / PIECES)))
         process.send(signal.SIGKILL)
         code = process.end().code
         if code == 0:
@@ -132,7 +133,7 @@ def main() -> None:
         while n_killed < asked.kills:
             folder = Path(home) / f"again-{n_runs}"
             folder.mkdir()
-            n_killed += kill_and_rerun(flywheel, folder, rng, most=min(10, asked.kills - n_killed))
+            n_killed += kill_and_rerun(flywheel, folder, rng, most=min(PIECES, asked.kills - n_killed))
             others = compare_states(flywheel)
             n_runs, n_other = n_runs + 1, n_other + bool(others)
             print(f"{n_killed} kills in {n_runs} runs; {others or 'the same end'}", flush=True)
