@@ -104,8 +104,9 @@ def test_the_workflow_fails_where_somebody_must_look(plant: Path, code: int, end
 def test_the_dag_is_a_dag_for_airflow() -> None:
     if importlib.util.find_spec("airflow") is None:
         pytest.skip("airflow is not installed here; the file is compiled alone")
-    subprocess.run([sys.executable, str(FOLDER / "airflow_round.py")], check=True)
+    assert subprocess.run([sys.executable, str(FOLDER / "airflow_round.py")], check=False).returncode == 0
 
 
 def test_the_dag_compiles() -> None:
-    compile((FOLDER / "airflow_round.py").read_text(), "airflow_round.py", "exec")
+    code = compile((FOLDER / "airflow_round.py").read_text(), "airflow_round.py", "exec")
+    assert "activesel_round" in code.co_names
