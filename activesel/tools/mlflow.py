@@ -105,10 +105,13 @@ class Mlflow:
         self._call("POST", "runs/update", json={"run_id": run_id, "status": "FINISHED", "end_time": entry.created_ms})
 
     def _find_version(self, name: str, model_id: str) -> str | None:
-        quoted = name.replace("'", "\\'")
-        asked = {"filter": f"name = '{quoted}' AND tags.`{MODEL_TAG}` = '{model_id}'", "max_results": "10"}
+        asked = {
+            "filter": f"tags.`{MODEL_TAG}` = '{model_id}'",
+            "max_results": "1000",
+        }  # a name with quotes is no filter
         listed = self._call("GET", "model-versions/search", params=asked).get("model_versions") or []
-        versions = [int(self._object(one, "version")["version"]) for one in listed]
+        listed = [self._object(one, "version", "name") for one in listed]
+        versions = [int(one["version"]) for one in listed if one["name"] == name]
         return str(min(versions)) if versions else None
 
     def _call(
