@@ -129,21 +129,21 @@ def test_json_of_every_reading_command_is_one_document(cli: Cli, finished: Path)
         assert done.err == ""
 
 
-def test_export_for_a_tool_and_import(cli: Cli, finished: Path, tmp_path: Path) -> None:
+def test_export_for_a_tool_and_import(cli: Cli, workspace: Path, tmp_path: Path) -> None:
     out = tmp_path / "tasks.json"
-    told = cli("export", "--to", "label-studio", "--out", out, "--dry-run", "--json", "-w", finished).json
+    told = cli("export", "--to", "label-studio", "--out", out, "--dry-run", "--json", "-w", workspace).json
     assert (told["dry_run"], out.exists()) == (True, False)
-    done = cli("export", "--to", "label-studio", "--out", out, "-w", finished)
+    done = cli("export", "--to", "label-studio", "--out", out, "-w", workspace)
     assert "written" in done.out
     tasks = json.loads(out.read_text())
     tasks[0]["annotations"] = [{"result": [], "was_cancelled": True, "unique_id": "1", "completed_by": 3}]
     out.write_text(json.dumps(tasks))
-    assert "a dry run, nothing recorded" in cli("import", out, "--dry-run", "-w", finished).out
-    first = cli("import", out, "--json", "-w", finished).json
+    assert "a dry run, nothing recorded" in cli("import", out, "--dry-run", "-w", workspace).out
+    first = cli("import", out, "--json", "-w", workspace).json
     assert (first["format_name"], first["n_new"], first["n_skipped"]) == ("label-studio", 1, 1)
-    assert "nothing changed" in cli("import", out, "-w", finished).out
-    wrong = cli("import", out, "--format", "yolo", "-w", finished)
+    assert "nothing changed" in cli("import", out, "-w", workspace).out
+    wrong = cli("import", out, "--format", "yolo", "-w", workspace)
     assert wrong.code == 3
     assert wrong.complaint.startswith(f"{out}: not a folder and not a zip")
-    both = cli("export", "--to", "csv", "--format", "csv", "--out", out, "-w", finished)
+    both = cli("export", "--to", "csv", "--format", "csv", "--out", out, "-w", workspace)
     assert both.code == 2
