@@ -11,6 +11,7 @@ end to end: files to vectors on disk. Asked for: end to end >= 85 % of bare.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import statistics
 import tempfile
@@ -25,7 +26,7 @@ import numpy as np
 import torch
 
 from activesel.config import load_config
-from activesel.embedding import Backbone, VectorStore, embed_images, open_backbone
+from activesel.embedding import Backbone, VectorStore, embed_images, open_backbone, stream
 from activesel.embedding.decoding import resize
 from activesel.embedding.forward import ForwardPass
 from activesel.embedding.stream import arithmetic_threads, count_cores, plan_lanes
@@ -40,8 +41,12 @@ def main() -> None:
     parser.add_argument("--images", type=Path, help="a folder, searched for .jpg and .png below it")
     parser.add_argument("--number", type=int, default=1344, help="how many files, at most")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--heap", choices=["kept", "system"], default="kept", help="system: freed memory goes back, "
+                        "as glibc has it; in a run of its own, since a process cannot return to that")  # fmt: skip
     parser.add_argument("--set", action="append", default=[], help="a setting, as on the command line")
     options = parser.parse_args()
+    if options.heap == "system":
+        stream.kept_heap = contextlib.nullcontext
 
     config = load_config(None, ["embedding.pooling=plain", *options.set]).embedding  # other pooling needs a bank
     backbone = open_backbone(config)
@@ -115,7 +120,7 @@ def run_bare(backbone: Backbone, paths: list[Path]) -> None:
         pixels = pixels.pin_memory()
     forward = ForwardPass(backbone, backbone.batch_size)
     lanes = plan_lanes(backbone.device.type)
-    with arithmetic_threads(lanes.threads_each), ThreadPoolExecutor(lanes.number) as runners:
+    with stream.kept_heap(), arithmetic_threads(lanes.threads_each), ThreadPoolExecutor(lanes.number) as runners:
         list(runners.map(lambda _: forward(pixels), range(-(-len(paths) // backbone.batch_size))))
 
 

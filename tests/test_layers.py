@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # Lowest first. A folder's files may import each other. README.md draws the same picture.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "seeds", "progress", "tensors", "journal", "ids"),
+    ("errors", "seeds", "progress", "tensors", "heap", "journal", "ids"),
     ("config", "records", "requirements", "annotations", "models"),
     (
         "uncertainty",

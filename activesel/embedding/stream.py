@@ -19,6 +19,7 @@ import numpy as np
 from activesel.embedding.decoding import PLANES, EmbeddedBatch, decode_tiles, embed_decoded, gather, resize
 from activesel.embedding.registry import Preprocess
 from activesel.errors import DataError
+from activesel.heap import kept_heap
 from activesel.images import decode_pixels
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def embed_images(
     lanes, size = plan_lanes(backbone.device.type), backbone.batch_size
     waiting: deque[Future[EmbeddedBatch]] = deque()
     with (
+        kept_heap(),
         arithmetic_threads(lanes.threads_each),
         _open_decoders(backbone, decode_threads) as decoders,
         ThreadPoolExecutor(lanes.number, thread_name_prefix="embed") as runners,

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from activesel.heap import trim_heap
 from activesel.index.exact import ExactSearch
 from activesel.index.found import Found, Search, take_best
-from activesel.index.heap import trim_heap
 from activesel.index.search import ListSearch
 from activesel.progress import show_progress
 from activesel.records import FloatArray, IntArray, KnnGraph

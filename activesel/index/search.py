@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from activesel.heap import trim_heap
 from activesel.index.codes import Codes, inner_products
 from activesel.index.exact import ExactSearch
 from activesel.index.found import Found, measure_recall, take_best
-from activesel.index.heap import trim_heap
 from activesel.index.lists import Lists
 from activesel.index.workers import run_on_all_cores
 from activesel.progress import Advance, ignore_progress

@@ -12,6 +12,7 @@ from functools import partial
 
 from activesel.config import ServingConfig
 from activesel.errors import UsageError
+from activesel.heap import kept_heap
 from activesel.lots import Arm, Split
 from activesel.pipelines.prediction_log import predictions_folder
 from activesel.serving.batching import Batcher
@@ -69,7 +70,7 @@ def serve_predictions(
     settings = workspace.config.serving
     device = pick_device(settings.device)
     open_one = partial(open_model, workspace, open_predictor=open_predictor, device=device)
-    with listen(request.host, request.port) as listener, _open_threads(settings) as threads:
+    with listen(request.host, request.port) as listener, kept_heap(), _open_threads(settings) as threads:
         wanted = find_wanted(workspace, request.names)
         # Read before anything is announced, so that what is wrong with a model is said here and now.
         first = {model_id: open_one(model_id) for model_id in set(wanted.values()) if model_id is not None}

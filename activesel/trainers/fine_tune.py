@@ -14,6 +14,7 @@ from activesel.config import EmbeddingConfig
 from activesel.config.sections import Section
 from activesel.dataset import Example, Origin
 from activesel.errors import ConfigError, DataError
+from activesel.heap import kept_heap
 from activesel.models import ModelCard
 from activesel.trainers.folder import CHECKPOINT
 from activesel.trainers.registry import Fit, Trainer, Work, register
@@ -76,7 +77,7 @@ def fit(work: Work, options: FineTuneOptions, folder: Path) -> Fit:
     from activesel.embedding.forward import gpu_thread
 
     def run() -> Fit:
-        with torch.random.fork_rng():  # layers made anew draw from torch's own generator
+        with kept_heap(), torch.random.fork_rng():  # layers made anew draw from torch's own generator
             torch.manual_seed(work.seed)
             return _fit(work, options, folder)
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from activesel.catalog import Catalog
+from activesel.heap import kept_heap
 from activesel.models import Decision
 from activesel.pipelines.dataset import BuildRequest, build_dataset
 from activesel.pipelines.ingest import ingest
@@ -60,11 +61,12 @@ def make_workspace(root: Path) -> Path:
 
 
 def start(root: str, engine: str, core: int, batch: int) -> None:
-    """Load the champion on one core, as the server does."""
+    """Load the champion on one core, with the settings of the server's process."""
     os.sched_setaffinity(0, {core})
     import torch
 
     torch.set_num_threads(1)
+    kept_heap().__enter__()
     workspace = find_workspace(Path(root))
     with Catalog.open(workspace.catalog_place) as catalog:
         (champion,) = [one for alias, one in catalog.models.aliases().items() if alias == "champion"]
