@@ -12,7 +12,7 @@ from activesel.pipelines.fill import FillRequest, fill
 from activesel.pipelines.gap_files import gaps_folder, write_gaps
 from activesel.pipelines.gap_targets import read_gaps
 from activesel.pipelines.gaps import REQUIREMENTS_NAME, GapsRequest, survey_gaps
-from activesel.pipelines.prove import ProveRequest, prove, request_of_set
+from activesel.pipelines.prove import FOLD_COUNT, ProveRequest, prove, request_of_set
 from activesel.pipelines.synthesise import GenerateRequest
 from activesel.rounds.engine import Outcome, Room
 from activesel.rounds.record import folder_of, read_rounds
@@ -67,7 +67,7 @@ def _fill_and_prove(room: Room) -> tuple[dict[str, str], list[Path]]:
         if asked is None or not made.n_kept or made.refused:
             verdicts[made.label] = "; ".join(made.refused) or "no variant was kept"
             continue
-        proof = prove(ProveRequest(asked), room.workspace)
+        proof = prove(ProveRequest(asked, fold_count=min(FOLD_COUNT, request.count)), room.workspace)
         verdicts[made.label] = f"{proof.worth.outcome}: {proof.worth.reason}"
         promoted += [made.folder] if proof.worth.is_promoted else []
     return verdicts, promoted

@@ -61,7 +61,7 @@ def serve_predictions(
         import uvicorn
 
         from activesel.serving.app import Terms, create_app
-        from activesel.serving.protocol import patient_protocol
+        from activesel.web.protocol import patient_protocol
     except ModuleNotFoundError as error:
         raise UsageError(f"the prediction server needs {error.name}", hint="pip install 'activesel[serve]'") from None
     if not is_loopback(request.host) and not request.token:
@@ -80,7 +80,7 @@ def serve_predictions(
                       settings.refresh_s)  # fmt: skip
         config = uvicorn.Config(
             create_app(service, terms), http=patient_protocol(settings.read_timeout_s), log_level="error",
-            access_log=False, server_header=False, h11_max_incomplete_event_size=65536, loop="asyncio", ws="none",
+            access_log=False, server_header=False, ws="none",
             limit_concurrency=_MOST_CONNECTIONS, timeout_graceful_shutdown=_CLOSING_S,
         )  # fmt: skip
         url = f"http://{_shown(request.host)}:{listener.getsockname()[1]}"

@@ -44,6 +44,7 @@ def serve_events(workspace: Workspace, host: str, port: int, announce: Callable[
         from starlette.applications import Starlette
 
         from activesel.web.collector import Collector, create_collector
+        from activesel.web.protocol import patient_protocol
     except ModuleNotFoundError as error:
         raise UsageError(f"collecting events needs {error.name}", hint="pip install 'activesel[events]'") from None
     settings, token = workspace.config.events, read_token(workspace)
@@ -62,8 +63,9 @@ def serve_events(workspace: Workspace, host: str, port: int, announce: Callable[
             drainer.stop()
             log.close()
 
-        config = uvicorn.Config(create_collector(collector, live), log_level="error", access_log=False,
-                                server_header=False, proxy_headers=False, timeout_keep_alive=60)  # fmt: skip
+        config = uvicorn.Config(create_collector(collector, live), http=patient_protocol(), log_level="error",
+                                access_log=False, server_header=False, proxy_headers=False, ws="none",
+                                timeout_keep_alive=60)  # fmt: skip
         shown = f"[{host}]" if ":" in host else host
         url, warning = f"http://{shown}:{listener.getsockname()[1]}", "" if is_loopback(host) else (
             "what is sent can be read on the way (no TLS); the token is a secret")  # fmt: skip

@@ -55,6 +55,7 @@ def serve_review(workspace: Workspace, request: ReviewRequest, announce: Callabl
         import uvicorn
 
         from activesel.web.app import create_app
+        from activesel.web.protocol import patient_protocol
     except ModuleNotFoundError as error:
         raise UsageError(f"the review page needs {error.name}", hint="pip install 'activesel[review]'") from None
     classes = [check_class(name) for name in (*request.classes, *workspace.config.review.classes)]
@@ -63,9 +64,7 @@ def serve_review(workspace: Workspace, request: ReviewRequest, announce: Callabl
         port = int(listener.getsockname()[1])
         people = People.invite(people_names, port)
         app = create_app(review, people, host=request.host, image_px=workspace.config.review.image_px)
-        config = uvicorn.Config(
-            app, log_level="error", access_log=False, server_header=False, h11_max_incomplete_event_size=65536
-        )
+        config = uvicorn.Config(app, http=patient_protocol(), log_level="error", access_log=False, server_header=False)
         announce(_describe(request, review, people, port))
         try:
             uvicorn.Server(config).run(sockets=[listener])
