@@ -1,4 +1,8 @@
-"""A command of the user's in a process group of its own: timed, logged, ended with all that it started."""
+"""A command of the user's in a process group of its own: timed, logged, ended with all that it started.
+
+Also where we ourselves are killed with SIGKILL: a guard, a shell in a session of its own, waits for the end of a pipe
+that we hold open, which comes at our death, and then kills the group.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import fcntl
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +22,9 @@ GRACE_S = 5.0  # between the polite signal and the other one
 MAX_TAIL = 300
 _TAIL_BYTES = 4096
 DONE = "done"
+_POLL_S = 0.05
+_GATED = 'read -r go || exit 125; exec /bin/sh -c "$1" </dev/null'  # no word: we died before the guard was there
+_GUARD = 'read -r over || kill -s KILL -- "-$1"'
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,7 @@ def run_command(line: str, folder: Path, scratch: Path, timeout_s: float) -> Out
     """Run a shell command in ``folder`` to its end, once: a run that came to the end before is not repeated.
 
     scratch: where log, lock and mark of the end are. timeout_s: 0 = none. The command's processes inherit the lock, so
-    that while one of them lives on after a kill -9 of ours no second one is started beside it.
+    that while one of them lives on after a kill -9 of ours, having left its group, no second one is started beside it.
 
     Raises:
         DataError: it ended with another code than 0; the message has the code and the last line of its stderr.
@@ -63,16 +71,41 @@ def tail_of(said: bytes) -> str:
 
 def _run(line: str, folder: Path, files: tuple[int, int, int], timeout_s: float, log: Path) -> int:
     output, errors, lock = files
-    process = subprocess.Popen(["/bin/sh", "-c", line], cwd=folder, stdin=subprocess.DEVNULL, stdout=output,
+    process = subprocess.Popen(["/bin/sh", "-c", _GATED, "sh", line], cwd=folder, stdin=subprocess.PIPE, stdout=output,
                                stderr=errors, start_new_session=True, pass_fds=(lock,), env=_environment())  # fmt: skip
     try:
-        return process.wait(timeout_s or None)
-    except subprocess.TimeoutExpired:
-        raise UnreachableError("the training command took too long and was ended", where=str(log),
-                               found=f"still at work after {timeout_s:g} s",
-                               hint="raise training.timeout_s") from None  # fmt: skip
+        with _guarded(process.pid):
+            try:
+                _say(process, "go")
+                return process.wait(timeout_s or None)
+            except subprocess.TimeoutExpired:
+                raise UnreachableError("the training command took too long and was ended", where=str(log),
+                                       found=f"still at work after {timeout_s:g} s",
+                                       hint="raise training.timeout_s") from None  # fmt: skip
+            finally:
+                _end(process)
     finally:
-        _end(process)
+        _end(process)  # where there is no guard to be had
+
+
+@contextmanager
+def _guarded(group: int) -> Iterator[None]:
+    """Have a process group killed if this process dies before the end of the block."""
+    guard = subprocess.Popen(["/bin/sh", "-c", _GUARD, "guard", str(group)], stdin=subprocess.PIPE,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)  # fmt: skip
+    try:
+        yield
+    finally:
+        _say(guard, "over")
+        guard.wait()
+
+
+def _say(process: subprocess.Popen[bytes], word: str) -> None:
+    """Write the one line that a process waits for; whoever is gone hears none."""
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):
+        process.stdin.write(word.encode() + b"\n")
+        process.stdin.close()
 
 
 def _environment() -> dict[str, str]:
@@ -98,9 +131,18 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 @contextmanager
 def _locked(path: Path) -> Iterator[int]:
     with path.open("a") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LockedError("the training command of a killed run is still at work", where=str(path),
-                              hint="wait until it is done, or end it, then run this again") from None  # fmt: skip
+        deadline = time.monotonic() + GRACE_S  # a guard may be about to kill who holds it
+        while not _try_lock(handle.fileno()):
+            if time.monotonic() > deadline:
+                raise LockedError("the training command of a killed run is still at work", where=str(path),
+                                  hint="wait until it is done, or end it, then run this again")  # fmt: skip
+            time.sleep(_POLL_S)
         yield handle.fileno()
+
+
+def _try_lock(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import textwrap
 import threading
@@ -19,7 +20,7 @@ import pytest
 
 from activesel.errors import DataError, LockedError, UnreachableError, UsageError
 from activesel.models import PREDICTIONS, ModelCard
-from activesel.trainers import Asked, Fit, Work, command, find_trainer, parse_options
+from activesel.trainers import Asked, Fit, Work, command, find_trainer, parse_options, subprocesses
 from activesel.trainers.command import CommandOptions, command_line
 from activesel.trainers.onnx_predictor import OnnxPredictor, read_prepare
 from activesel.trainers.subprocesses import run_command, tail_of
@@ -169,24 +170,45 @@ def test_ctrl_c_ends_the_whole_group(work: Work) -> None:
     assert _is_gone(int((work.root / "pid").read_text()))
 
 
-def test_a_script_that_outlived_a_kill_is_not_doubled(work: Work) -> None:
-    import subprocess
-
+def kill_us_while_it_runs(work: Work, line: str) -> None:
+    """A process that runs a command, killed with SIGKILL once the command has left its number in a file `pid`."""
     code = f"""
-import sys
 from pathlib import Path
 from activesel.trainers.subprocesses import run_command
-run_command("echo $$ > pid; exec sleep 77", Path({str(work.root)!r}), Path({str(work.scratch)!r}), 0)
+run_command({line!r}, Path({str(work.root)!r}), Path({str(work.scratch)!r}), 0)
 """
     ours = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
     _wait_for(work.root / "pid")
     ours.kill()
     ours.wait()
+
+
+def test_a_script_dies_with_us_and_so_does_what_it_started(work: Work) -> None:
+    kill_us_while_it_runs(work, "sleep 77 & echo $! > child; echo $$ > pid; wait")
+    for name in ("pid", "child"):
+        assert _is_gone(int((work.root / name).read_text())), name
+    assert run_command("true", work.root, work.scratch, 0).is_new
+
+
+def test_a_script_that_outlived_a_kill_is_not_doubled(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It had left the group that dies with us."""
+    monkeypatch.setattr(subprocesses, "GRACE_S", 0.3)
+    kill_us_while_it_runs(work, "setsid sh -c 'echo $$ > pid; exec sleep 77'")
     with pytest.raises(LockedError, match="still at work"):
         run_command("true", work.root, work.scratch, 0)
     os.kill(int((work.root / "pid").read_text()), signal.SIGKILL)
     assert _is_gone(int((work.root / "pid").read_text()))
     assert run_command("true", work.root, work.scratch, 0).is_new
+
+
+def test_no_command_begins_where_we_died_before_its_guard(work: Work) -> None:
+    """Killed between the start of the two, we leave a gate that is never opened."""
+    gate = subprocess.Popen(["/bin/sh", "-c", subprocesses._GATED, "sh", "echo > began"], cwd=work.root,
+                            stdin=subprocess.PIPE)  # fmt: skip
+    assert gate.stdin is not None
+    gate.stdin.close()
+    assert gate.wait(10) == 125
+    assert not (work.root / "began").exists()
 
 
 def test_what_the_model_follows_from(work: Work) -> None:
