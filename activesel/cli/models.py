@@ -127,6 +127,9 @@ def push(
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="The registered model there; else the workspace's name.")
     ] = None,
+    files: Annotated[
+        bool, typer.Option("--files/--no-files", help="Weights, cards and evaluations, too, or parameters alone.")
+    ] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be pushed; change nothing.")] = False,
     workspace_dir: WorkspaceDir = None,
     settings: Settings = None,
@@ -134,8 +137,9 @@ def push(
 ) -> None:
     """Bring the models and their aliases to an MLflow server.
 
-    Each model becomes a run with parameters and metrics and a version of one registered model; again makes nothing
-    twice. A token is read from $MLFLOW_TRACKING_TOKEN.
+    Each model becomes a run with parameters and metrics and a version of one registered model. Its weights, card and
+    evaluation go through the server's artifact proxy; where it has none, a line says so. Again makes nothing twice and
+    sends no file that is there. A token is read from $MLFLOW_TRACKING_TOKEN.
 
     \b
     Example:
@@ -145,12 +149,15 @@ def push(
     with workspace.lock("models push"), _connect(mlflow) as tool:
         from activesel.pipelines.registry_push import push_models  # needs what _connect says is not there
 
-        done = push_models(workspace, tool, name, dry_run=dry_run)
+        done = push_models(workspace, tool, name, files=files, dry_run=dry_run)
     if as_json:
         show_json(done)
         return
     show_pairs([("model", done.name), ("versions", f"{len(done.versions)}, {done.n_new} new"),
+                ("files", f"{done.n_files} sent, {done.n_bytes / 1e6:.1f} MB"),
                 *((alias, f"version {version}") for alias, version in done.aliases.items())])  # fmt: skip
+    for note in done.notes:
+        print(f"note: {note}")
 
 
 @contextmanager

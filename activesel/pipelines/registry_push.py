@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,9 @@ from typing import Any
 from activesel.catalog import Catalog
 from activesel.models import EVALUATION, Alias, ModelCard
 from activesel.pipelines.model_files import models_folder
-from activesel.tools.mlflow import Entry, Mlflow
+from activesel.pipelines.registry_files import find_files
+from activesel.tools.mlflow import Entry, Mlflow, Pushed
+from activesel.tools.mlflow_files import NoProxyError
 from activesel.workspace import Workspace
 
 _FIGURES = ("recall", "false_rejects", "auprc", "macro_f1", "accuracy", "calibration", "classwise")
@@ -20,20 +22,27 @@ _FIGURES = ("recall", "false_rejects", "auprc", "macro_f1", "accuracy", "calibra
 @dataclass(frozen=True)
 class PushedModels:
     """name: of the registered model there. versions: model id -> version there. n_new: made by this run. aliases:
-    alias -> version."""
+    alias -> version. n_files, n_bytes: sent by this run. notes: which files were not, and why."""
 
     name: str
     versions: dict[str, str]
     n_new: int
     aliases: dict[str, str]
+    n_files: int = 0
+    n_bytes: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def push_models(
-    workspace: Workspace, tool: Mlflow, name: str | None = None, *, dry_run: bool = False
-) -> PushedModels:  # fmt: skip
+    workspace: Workspace, tool: Mlflow, name: str | None = None, *, files: bool = True, dry_run: bool = False
+) -> PushedModels:
     """Bring every model there, with its card as parameters and its evaluation as metrics, and point the aliases.
 
-    Each is known again by a tag, so that a second push, or one after a kill, makes nothing twice.
+    Each is known again by a tag, so that a second push, or one after a kill, makes nothing twice. files: then send the
+    checkpoints and what belongs to them, where the server has an artifact proxy; where it has none, a note says so.
+
+    Raises:
+        DataError: a file that is not what its card says.
     """
     name = name or workspace.root.name
     with Catalog.open(workspace.catalog_place) as catalog:
@@ -51,7 +60,26 @@ def push_models(
         if alias.value in known and alias.value not in wanted:
             tool.drop_alias(name, alias.value)
     versions = {model_id: one.version for model_id, one in pushed.items()}
-    return PushedModels(name, versions, sum(one.is_new for one in pushed.values()), wanted)
+    n_files, n_bytes, notes = _push_files(workspace, tool, cards, pushed) if files else (0, 0, ())
+    return PushedModels(
+        name, versions, sum(one.is_new for one in pushed.values()), wanted, n_files, n_bytes, tuple(notes)
+    )
+
+
+def _push_files(
+    workspace: Workspace, tool: Mlflow, cards: list[ModelCard], pushed: Mapping[str, Pushed]
+) -> tuple[int, int, list[str]]:
+    """Return how many files were sent, their bytes, and which were not."""
+    n_files, n_bytes, notes = 0, 0, []
+    for card in cards:
+        found, left_out = find_files(workspace, card)
+        notes += left_out
+        try:
+            sent = tool.push_files(pushed[card.model_id], found)
+        except NoProxyError as error:
+            return n_files, n_bytes, [*notes, f"no files were pushed: {error}"]
+        n_files, n_bytes = n_files + len(sent), n_bytes + sum(one.path.stat().st_size for one in sent)
+    return n_files, n_bytes, notes
 
 
 def _entry(workspace: Workspace, card: ModelCard) -> Entry:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from activesel.errors import DataError, UnreachableError
+from activesel.tools.mlflow_files import FileStore, ModelFile
 from activesel.tools.rest import MaybeDoneError, Rest
 
 MODEL_TAG = "activesel.model_id"  # by which a run and a version are known again
+_FILE_TAG = "activesel.sha256."  # and a file's name: what was sent last, whole
 _API = "/api/2.0/mlflow"
 _MOST_LENGTH = 5000  # of a parameter or a tag; longer ones are refused
 _MOST_AT_ONCE = 100  # parameters or metrics in one request
@@ -30,11 +32,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class Pushed:
-    """version: of the registered model. is_new: it was not there before."""
+    """version: of the registered model. is_new: it was not there before. uri: where the run's files lie. digests: name
+    -> SHA-256 of the files that were sent there."""
 
     run_id: str
     version: str
     is_new: bool
+    uri: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict)
 
 
 class Mlflow:
@@ -62,14 +67,32 @@ class Mlflow:
         run = self._find_run(experiment_id, entry.model_id) or self._create_run(experiment_id, entry)
         run_id = str(self._object(run.get("info"), "run_id")["run_id"])
         self._log(run_id, entry)
-        version = self._find_version(name, entry.model_id)
+        version, uri = self._find_version(name, entry.model_id), str(run["info"].get("artifact_uri") or "")
+        is_new = version is None
         if version is None:
-            source = str(run["info"].get("artifact_uri") or f"runs:/{run_id}")
-            asked = {"name": name, "source": source, "run_id": run_id, "tags": _pairs(_tags(entry))}
+            asked = {"name": name, "source": uri or f"runs:/{run_id}", "run_id": run_id, "tags": _pairs(_tags(entry))}
             made = self._object(self._call("POST", "model-versions/create", repeatable=False, json=asked),
                                 "model_version")  # fmt: skip
-            return Pushed(run_id, str(self._object(made["model_version"], "version")["version"]), True)
-        return Pushed(run_id, version, False)
+            version = str(self._object(made["model_version"], "version")["version"])
+        return Pushed(run_id, version, is_new, uri, _digests(run))
+
+    def push_files(self, pushed: Pushed, files: Sequence[ModelFile]) -> list[ModelFile]:
+        """Send the files that are not there with the same size and digest; return those that were sent.
+
+        Raises:
+            NoProxyError: the server takes no files.
+        """
+        store = FileStore(self._rest, self._headers, pushed.uri)
+        there, sent = store.sizes() if files else {}, []
+        for file in files:
+            same_size = there.get(file.name) == file.path.stat().st_size
+            if same_size and pushed.digests.get(file.name) == file.digest:
+                continue
+            store.put(file)
+            tag = {"run_id": pushed.run_id, "key": _FILE_TAG + file.name, "value": file.digest}
+            self._call("POST", "runs/set-tag", json=tag)  # after it: a push that was killed sends the file again
+            sent.append(file)
+        return sent
 
     def aliases(self, name: str) -> dict[str, str]:
         """Return alias -> version of a registered model."""
@@ -145,6 +168,14 @@ class Mlflow:
 
 def _tags(entry: Entry) -> dict[str, str]:
     return {name: value[:_MOST_LENGTH] for name, value in entry.tags.items()} | {MODEL_TAG: entry.model_id}
+
+
+def _digests(run: Mapping[str, Any]) -> dict[str, str]:
+    """Return name -> digest as the tags of a run have them."""
+    data = run.get("data")
+    tags = data.get("tags") if isinstance(data, dict) else None
+    pairs = {str(one.get("key")): str(one.get("value")) for one in tags or () if isinstance(one, dict)}
+    return {key.removeprefix(_FILE_TAG): value for key, value in pairs.items() if key.startswith(_FILE_TAG)}
 
 
 def _pairs(values: Mapping[str, str]) -> list[dict[str, str]]:

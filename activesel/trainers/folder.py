@@ -28,7 +28,7 @@ def card_to_json(card: ModelCard) -> dict[str, Any]:
 
 def hash_files(folder: Path) -> dict[str, str]:
     """Return name -> SHA-256 of every file of a model but its card."""
-    return {path.name: _digest(path) for path in sorted(folder.iterdir()) if path.is_file() and path.name != CARD}
+    return {path.name: digest_of(path) for path in sorted(folder.iterdir()) if path.is_file() and path.name != CARD}
 
 
 def read_card(folder: Path) -> ModelCard:
@@ -66,7 +66,7 @@ def check_files(folder: Path, files: Mapping[str, str]) -> None:
         path = folder / name
         if Path(name).name != name or name.startswith("."):
             raise DataError("the card names a file outside of its folder", where=str(folder / CARD), found=repr(name))
-        if not path.is_file() or _digest(path) != digest:
+        if not path.is_file() or digest_of(path) != digest:
             what = "was changed after the model was made" if path.is_file() else "is gone"
             raise DataError(f"a file of this model {what}", where=str(path), hint=_HINT)
 
@@ -85,6 +85,7 @@ def load_predictor(folder: Path, device: str = "cpu") -> Predictor:
     return find_trainer(card.trainer).load(folder, card, device)
 
 
-def _digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """Return a file's SHA-256, hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -23,10 +23,8 @@ class NoMlflowError(Exception):
     """Why there can be none here."""
 
 
-@contextlib.contextmanager
-def run_mlflow() -> Iterator[str]:
-    """Start the server on loopback and yield its address.
-
+def find_program() -> Path:
+    """
     Raises:
         NoMlflowError: it is not installed.
     """
@@ -34,13 +32,24 @@ def run_mlflow() -> Iterator[str]:
     program = home / "bin" / "mlflow"
     if not program.exists():
         raise NoMlflowError(f"no MLflow in {home}; run python scripts/install_mlflow.py")
+    return program
+
+
+@contextlib.contextmanager
+def run_mlflow(*flags: str) -> Iterator[str]:
+    """Start the server on loopback and yield its address. flags: of `mlflow server`, besides.
+
+    Raises:
+        NoMlflowError: it is not installed.
+    """
+    program = find_program()
     folder = Path(tempfile.mkdtemp(prefix="activesel-mlflow-"))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [str(program), "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
                "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--artifacts-destination",
-               str(folder / "artifacts")]  # fmt: skip
+               str(folder / "artifacts"), *flags]  # fmt: skip
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     environment |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
     with (folder / "log").open("wb") as log:
