@@ -31,10 +31,10 @@ SETS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "magnetic_tile": ("magnetic_tile/labels.csv", ("dataset.group_column=neardup_group",)),
     "neu_det": ("neu_det/labels.csv", ("dataset.group_column=neardup_group",)),
 }
-# With variants: 60 images of every defect are wanted, more than the pool has of the two rare ones, whose variants are
-# made, proved on the real images of the round, and trained on where the proof promotes them.
-VARIED = "magnetic_tile"
-VARIED_SETTINGS = ("rounds.synthesis_count=60",)
+# With variants: more images of the two rare defects are wanted than the pool has, so variants of them are made, proved on
+# the real images of the round, and trained on where the proof promotes them.
+VARIED, VARIED_CLASSES = "magnetic_tile", ("crack", "fray")
+VARIED_SETTINGS = ("rounds.synthesis_count=40",)
 HEAD = """Written by `{command}`.
 
 Half of each set is the pool; the other half, whole groups apart, only scores each round's newest model. Every label
@@ -62,12 +62,11 @@ def folder_of(work: Path, name: str, *, varied: bool) -> Path:
 
 
 def write_requirements(path: Path, table: Path) -> None:
-    """Ask for 60 images of every defect; the masks are the table's."""
-    defects = ("blowhole", "break", "crack", "fray", "uneven")
+    """Ask for 60 images of each rare defect; the masks are the table's."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join([
         "schema_version: 1", "good: free", "group_column: neardup_group", f"masks: {table}", "classes:",
-        *(f"  {defect}: {{images: 60}}" for defect in defects),
+        *(f"  {name}: {{images: 60}}" for name in VARIED_CLASSES),
     ]) + "\n", encoding="utf8")  # fmt: skip
 
 
