@@ -26,7 +26,7 @@ def python() -> Path:
     home = os.environ.get("ACTIVESEL_AIRFLOW_VENV")
     if not home:
         pytest.skip("ACTIVESEL_AIRFLOW_VENV names no environment with Airflow; CI installs none (docs/flywheel.md)")
-    return Path(home) / "bin" / "python"
+    return Path(home).absolute() / "bin" / "python"  # not resolved: its link is what finds the packages
 
 
 @pytest.fixture(scope="module")

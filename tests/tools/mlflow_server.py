@@ -31,7 +31,7 @@ def find_program() -> Path:
     home = Path(os.environ.get("ACTIVESEL_MLFLOW_VENV", ROOT / "build" / "mlflow-venv"))
     program = home / "bin" / "mlflow"
     if not program.exists():
-        raise NoMlflowError(f"no MLflow in {home}; run python scripts/install_mlflow.py")
+        raise NoMlflowError(f"no MLflow in {home}; run python scripts/install_server.py mlflow")
     return program
 
 
