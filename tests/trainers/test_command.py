@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import textwrap
 import threading
@@ -18,9 +17,9 @@ import numpy as np
 import psutil
 import pytest
 
-from activesel.errors import DataError, LockedError, UnreachableError, UsageError
+from activesel.errors import DataError, UnreachableError, UsageError
 from activesel.models import PREDICTIONS, ModelCard
-from activesel.trainers import Asked, Fit, Work, command, find_trainer, parse_options, subprocesses
+from activesel.trainers import Asked, Fit, Work, command, find_trainer, parse_options
 from activesel.trainers.command import CommandOptions, command_line
 from activesel.trainers.onnx_predictor import OnnxPredictor, read_prepare
 from activesel.trainers.subprocesses import run_command, tail_of
@@ -151,7 +150,7 @@ def test_it_ends_in_time_with_all_that_it_started(work: Work) -> None:
                         "Path('pid').write_text(str(p.pid)); time.sleep(77)")  # fmt: skip
     with pytest.raises(UnreachableError, match=r"still at work after 2 s; raise training\.timeout_s"):
         run_command(f"{line} {_manifest(work)}", work.root, work.scratch, 2.0)
-    assert _is_gone(int((work.root / "pid").read_text()))
+    assert is_gone(int((work.root / "pid").read_text()))
 
 
 def test_ctrl_c_ends_the_whole_group(work: Work) -> None:
@@ -159,7 +158,7 @@ def test_ctrl_c_ends_the_whole_group(work: Work) -> None:
                         "Path('pid').write_text(str(p.pid)); time.sleep(77)")  # fmt: skip
 
     def interrupt() -> None:
-        _wait_for(work.root / "pid")
+        wait_for(work.root / "pid")
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)
@@ -167,48 +166,7 @@ def test_ctrl_c_ends_the_whole_group(work: Work) -> None:
     with pytest.raises(KeyboardInterrupt):
         run_command(f"{line} {_manifest(work)}", work.root, work.scratch, 60.0)
     thread.join()
-    assert _is_gone(int((work.root / "pid").read_text()))
-
-
-def kill_us_while_it_runs(work: Work, line: str) -> None:
-    """A process that runs a command, killed with SIGKILL once the command has left its number in a file `pid`."""
-    code = f"""
-from pathlib import Path
-from activesel.trainers.subprocesses import run_command
-run_command({line!r}, Path({str(work.root)!r}), Path({str(work.scratch)!r}), 0)
-"""
-    ours = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
-    _wait_for(work.root / "pid")
-    ours.kill()
-    ours.wait()
-
-
-def test_a_script_dies_with_us_and_so_does_what_it_started(work: Work) -> None:
-    kill_us_while_it_runs(work, "sleep 77 & echo $! > child; echo $$ > pid; wait")
-    for name in ("pid", "child"):
-        assert _is_gone(int((work.root / name).read_text())), name
-    assert run_command("true", work.root, work.scratch, 0).is_new
-
-
-def test_a_script_that_outlived_a_kill_is_not_doubled(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It had left the group that dies with us."""
-    monkeypatch.setattr(subprocesses, "GRACE_S", 0.3)
-    kill_us_while_it_runs(work, "setsid sh -c 'echo $$ > pid; exec sleep 77'")
-    with pytest.raises(LockedError, match="still at work"):
-        run_command("true", work.root, work.scratch, 0)
-    os.kill(int((work.root / "pid").read_text()), signal.SIGKILL)
-    assert _is_gone(int((work.root / "pid").read_text()))
-    assert run_command("true", work.root, work.scratch, 0).is_new
-
-
-def test_no_command_begins_where_we_died_before_its_guard(work: Work) -> None:
-    """Killed between the start of the two, we leave a gate that is never opened."""
-    gate = subprocess.Popen(["/bin/sh", "-c", subprocesses._GATED, "sh", "echo > began"], cwd=work.root,
-                            stdin=subprocess.PIPE)  # fmt: skip
-    assert gate.stdin is not None
-    gate.stdin.close()
-    assert gate.wait(10) == 125
-    assert not (work.root / "began").exists()
+    assert is_gone(int((work.root / "pid").read_text()))
 
 
 def test_what_the_model_follows_from(work: Work) -> None:
@@ -306,7 +264,7 @@ def _manifest(work: Work) -> Path:
     return write_manifest(work, work.scratch / "out")
 
 
-def _wait_for(path: Path) -> None:
+def wait_for(path: Path) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if path.exists() and path.read_text().strip():
@@ -315,7 +273,7 @@ def _wait_for(path: Path) -> None:
     raise AssertionError(f"{path} never came")
 
 
-def _is_gone(pid: int) -> bool:
+def is_gone(pid: int) -> bool:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
