@@ -34,6 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "calibration",
+        "diagrams",
         "anchoring",
         "labelerrors",
         "labelmodel",
