@@ -22,6 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "projection",
         "coverage",
         "proof",
+        "power",
         "promotion",
         "settling",
         "augment",
