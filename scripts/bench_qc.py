@@ -46,7 +46,7 @@ def make_workspace(root: Path, n_images: int, n_annotators: int) -> None:
             ImageRow(one, f"/data/{one}.png", 640, 480, "PNG", {"station": f"S{i % 6}"}) for i, one in enumerate(ids)
         ]
         catalog.add_images([(row, FileStamp(1, 1)) for row in rows], "made")
-        catalog.add_batch(BATCH, ids, ["train"] * n_images, "2026-01-01")
+        catalog.batches.add(BATCH, ids, ["train"] * n_images, "2026-01-01")
         catalog.annotations.assign(BATCH, [Task(BATCH, one, n_wanted=n_annotators, overlap=True) for one in ids])
         for number in range(n_annotators):
             said = np.where(rng.random(n_images) < 0.97, truth, rng.integers(0, 4, n_images))

@@ -97,7 +97,7 @@ def read_state(out: Path) -> dict[str, Any]:
 def _read_arm(root: Path) -> Iterator[tuple[str, Any]]:
     workspace = find_workspace(root)
     with Catalog.open(workspace.catalog_place) as catalog:
-        yield "batches", [(one.batch_id, one.image_ids) for one in catalog.batches()]
+        yield "batches", [(one.batch_id, one.image_ids) for one in catalog.batches.read()]
         yield "opinions", sorted((one.image_id, one.annotator, one.name, one.skipped, one.source)
                                  for one in catalog.annotations.read())  # fmt: skip
         yield "counts", sorted(map(repr, catalog.annotations.resolutions().values()))

@@ -114,19 +114,19 @@ def test_the_last_label_counts_and_a_source_has_one_opinion(catalog: Catalog) ->
 def test_batches_are_kept_and_the_evaluation_images_known(catalog: Catalog) -> None:
     add(catalog, *(image(name, f"/{name}") for name in "abc"))
     ids = ["c" * 32, "a" * 32]
-    catalog.add_batch("0001", ids, ["train", "evaluation"], "2026-01-01T00:00:00")
-    catalog.add_batch("0001", ids, ["train", "evaluation"], "2026-01-01T00:00:00")
-    catalog.add_batch("0002", ["b" * 32], ["explore"], "2026-01-02T00:00:00")
-    assert catalog.batches() == [
+    catalog.batches.add("0001", ids, ["train", "evaluation"], "2026-01-01T00:00:00")
+    catalog.batches.add("0001", ids, ["train", "evaluation"], "2026-01-01T00:00:00")
+    catalog.batches.add("0002", ["b" * 32], ["explore"], "2026-01-02T00:00:00")
+    assert catalog.batches.read() == [
         Batch("0001", "2026-01-01T00:00:00", tuple(ids), ("train", "evaluation")),
         Batch("0002", "2026-01-02T00:00:00", ("b" * 32,), ("explore",)),
     ]
-    assert unpack_ids(catalog.picked_ids("evaluation")) == ["a" * 32]
-    assert unpack_ids(catalog.picked_ids()) == ["a" * 32, "b" * 32, "c" * 32]
-    assert catalog.batch_ids() == ["0001", "0002"]
+    assert unpack_ids(catalog.batches.picked_ids("evaluation")) == ["a" * 32]
+    assert unpack_ids(catalog.batches.picked_ids()) == ["a" * 32, "b" * 32, "c" * 32]
+    assert catalog.batches.ids() == ["0001", "0002"]
     assert catalog.counts() == Counts(3, 3, 0, 0, 2, 1)
     with pytest.raises(DataError, match="there is another batch 0001"):
-        catalog.add_batch("0001", ids, ["train", "train"], "2026-01-03T00:00:00")
+        catalog.batches.add("0001", ids, ["train", "train"], "2026-01-03T00:00:00")
 
 
 def test_a_transaction_that_fails_leaves_nothing(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,17 +145,17 @@ def test_the_last_label_counts_in_columns_too(catalog: Catalog) -> None:
 
 
 def test_no_label_and_no_batch(catalog: Catalog) -> None:
-    assert catalog.label_columns().ids.shape == catalog.picked_ids().shape == (0, 16)
-    assert (catalog.label_columns().names, catalog.batch_ids(), catalog.batch_counts()) == ((), [], [])
+    assert catalog.label_columns().ids.shape == catalog.batches.picked_ids().shape == (0, 16)
+    assert (catalog.label_columns().names, catalog.batches.ids(), catalog.batches.counts()) == ((), [], [])
 
 
 def test_batches_are_counted(catalog: Catalog) -> None:
     fill(catalog, [{}] * 6)
     ids = catalog.list_images().names()
     catalog.add_labels([Label(ids[i], "ok", source) for i in (0, 1) for source in "xy"])
-    catalog.add_batch("0001", ids[:4], ["train", "explore", "train", "evaluation"], "2026-01-02")
-    catalog.add_batch("0002", ids[4:], ["train"] * 2, "2026-01-01")
-    second, first = catalog.batch_counts()
+    catalog.batches.add("0001", ids[:4], ["train", "explore", "train", "evaluation"], "2026-01-02")
+    catalog.batches.add("0002", ids[4:], ["train"] * 2, "2026-01-01")
+    second, first = catalog.batches.counts()
     assert (first.batch_id, first.created, first.n_labelled) == ("0001", "2026-01-02", 2)
     assert first.n_by_kind == {"train": 2, "explore": 1, "evaluation": 1}
     assert (second.batch_id, second.n_by_kind, second.n_labelled) == ("0002", {"train": 2}, 0)

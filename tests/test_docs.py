@@ -137,6 +137,12 @@ def anchors_of(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def test_the_readme_leads_to_every_page() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf8")
+    missing = [page.name for page in sorted((ROOT / "docs").glob("*.md")) if f"(docs/{page.name}" not in readme]
+    assert missing == []
+
+
 def test_readme_tree_is_true() -> None:
     """Lines of the README's ```tree block are `  path   explanation`, folders end in a slash."""
     block = re.search(r"```tree\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf8"), flags=re.S)

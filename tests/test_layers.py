@@ -105,6 +105,12 @@ def test_imports_point_down(path: Path) -> None:
             assert RANK[target] < RANK[room], f"{path}: {room} imports {target}, which is not below it"
 
 
+def test_the_readme_draws_these_layers() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf8")
+    drawn = readme.partition("Imports point down only")[2].split("```")[1].strip("\n").replace("\n    ", " ")
+    assert [tuple(line.split()) for line in drawn.splitlines()] == list(reversed(LAYERS))
+
+
 @pytest.mark.parametrize("path", module_files("synth"), ids=lambda p: str(p.relative_to(ROOT)))
 def test_synth_never_imports_activesel(path: Path) -> None:
     assert not [name for name in imported_names(path) if name.split(".")[0] == "activesel"]

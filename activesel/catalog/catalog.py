@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from activesel.annotations import LabelState
 from activesel.catalog import tables as t
 from activesel.catalog.annotations import Annotations
-from activesel.catalog.answers import Batch, BatchCounts, Counts, LabelColumns
+from activesel.catalog.answers import Counts, LabelColumns
+from activesel.catalog.batches import Batches
 from activesel.catalog.connection import connect, translate_errors
 from activesel.catalog.events import Events
 from activesel.catalog.images import Images, make_column, order_column
@@ -33,11 +34,8 @@ from activesel.catalog.writing import (
     select_in,
     update_meta,
 )
-from activesel.errors import DataError
 from activesel.ids import IdArray, pack_ids, sort_ids, unique_ids
 from activesel.records import CatalogPlace, ImageRow, Label, Quarantined
-
-KINDS = ("train", "explore", "evaluation")
 
 
 class Catalog:
@@ -86,6 +84,11 @@ class Catalog:
     def annotations(self) -> Annotations:
         """Opinions about images, what is wanted of people, and what counts."""
         return Annotations(self._transaction, self._writing)
+
+    @property
+    def batches(self) -> Batches:
+        """What was picked to be labelled."""
+        return Batches(self._transaction, self._writing, str(self._place))
 
     @property
     def models(self) -> Models:
@@ -230,73 +233,6 @@ class Catalog:
         newest = order[np.append((ids[order][1:] != ids[order][:-1]).any(axis=1), True)] if len(order) else order
         column = order_column(column.codes[newest], column.values)  # a name that was only ever taken back is none
         return LabelColumns(ids[newest], column.codes, column.values)
-
-    # Batches
-
-    def add_batch(self, batch_id: str, image_ids: Sequence[str], kinds: Sequence[str], created: str) -> None:
-        """Record a batch. kinds: per image one of train, explore, evaluation. The same batch again changes nothing.
-
-        Raises:
-            DataError: another batch has this id.
-        """
-        assert set(kinds) <= set(KINDS), f"kinds {sorted(set(kinds) - set(KINDS))}"
-        if batch_id in self.batch_ids():
-            query = sa.select(t.picks.c.image_id, t.picks.c.kind).where(t.picks.c.batch_id == batch_id)
-            known = [tuple(row) for row in self._fetch(query.order_by(t.picks.c.rank))]
-            if known != list(zip(image_ids, kinds, strict=True)):
-                raise DataError(
-                    f"there is another batch {batch_id}", where=str(self._place), hint="give this one another name"
-                )
-            return
-        picks = [
-            {"batch_id": batch_id, "rank": rank, "image_id": image_id, "kind": kind}
-            for rank, (image_id, kind) in enumerate(zip(image_ids, kinds, strict=True))
-        ]
-        with self._writing() as connection:
-            insert(connection, t.batches, [{"batch_id": batch_id, "created": created}])
-            insert(connection, t.picks, picks)
-
-    def batches(self) -> list[Batch]:
-        """Return every batch, sorted by the moment it was made."""
-        query = sa.select(t.picks.c.batch_id, t.picks.c.image_id, t.picks.c.kind)
-        members: dict[str, list[tuple[str, str]]] = {}
-        for batch_id, image_id, kind in self._fetch(query.order_by(t.picks.c.batch_id, t.picks.c.rank)):
-            members.setdefault(batch_id, []).append((image_id, kind))
-        found = []
-        for batch_id, created in self._fetch(sa.select(t.batches).order_by(t.batches.c.created, t.batches.c.batch_id)):
-            picks = members.get(batch_id, [])
-            found.append(Batch(batch_id, created, tuple(i for i, _ in picks), tuple(kind for _, kind in picks)))
-        return found
-
-    def batch_ids(self) -> list[str]:
-        """Return the name of every batch, sorted by the moment it was made."""
-        order = (t.batches.c.created, t.batches.c.batch_id)
-        return [batch_id for (batch_id,) in self._fetch(sa.select(t.batches.c.batch_id).order_by(*order))]
-
-    def batch_counts(self) -> list[BatchCounts]:
-        """Count every batch's images, sorted by the moment it was made."""
-        labelled = sa.select(t.labels.c.image_id).distinct().subquery()
-        columns = (t.picks.c.batch_id, t.picks.c.kind, sa.func.count(), sa.func.count(labelled.c.image_id))
-        query = sa.select(*columns).outerjoin_from(t.picks, labelled, labelled.c.image_id == t.picks.c.image_id)
-        query = query.group_by(t.picks.c.batch_id, t.picks.c.kind).order_by(sa.func.min(t.picks.c.rank))
-        of_batch: dict[str, list[tuple[str, int, int]]] = {}
-        for batch_id, kind, n_picks, n_labelled in self._fetch(query):
-            of_batch.setdefault(batch_id, []).append((kind, n_picks, n_labelled))
-        found = []
-        for batch_id, created in self._fetch(sa.select(t.batches).order_by(t.batches.c.created, t.batches.c.batch_id)):
-            picks = of_batch.get(batch_id, [])
-            by_kind = {kind: n_picks for kind, n_picks, _ in picks}
-            found.append(BatchCounts(batch_id, created, by_kind, sum(n for _, _, n in picks)))
-        return found
-
-    def picked_ids(self, kind: str | None = None) -> IdArray:
-        """Return the images of all batches, or of one kind of pick, each once: (p, 16), ascending.
-
-        Those of kind evaluation were drawn to measure the model; they never train or steer it.
-        """
-        query = sa.select(t.picks.c.image_id)
-        rows = self._fetch(query if kind is None else query.where(t.picks.c.kind == kind))
-        return unique_ids(pack_ids([image_id for (image_id,) in rows]))
 
     def weak_ids(self) -> IdArray:
         """Return the images whose label is from rules or a model: (w, 16), ascending. They train and never measure."""

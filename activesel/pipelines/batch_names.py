@@ -14,7 +14,7 @@ def find_batch(workspace: Workspace, name: str | None) -> str:
         DataError: there is none, or none of that name.
     """
     with Catalog.open(workspace.catalog_place) as catalog:
-        known = catalog.batch_ids()
+        known = catalog.batches.ids()
     if not known:
         raise DataError("there is no batch yet", where=str(workspace.root), hint="run `activesel select --budget 200`")
     if name is None:

@@ -63,7 +63,7 @@ def read_real(workspace: Workspace) -> Found:
     """Read every image that has a label that counts, and every evaluation image."""
     with Catalog.open(workspace.catalog_place) as catalog:
         rows, labels = catalog.images(), catalog.labels()
-        evaluation = set(unpack_ids(catalog.picked_ids("evaluation")))
+        evaluation = set(unpack_ids(catalog.batches.picked_ids("evaluation")))
         resolutions, opinions = catalog.annotations.resolutions(), catalog.annotations.read()
         bought = {image_id for name in workspace.config.dataset.third_party
                   for image_id in catalog.list_images(name).names()}  # fmt: skip

@@ -186,7 +186,7 @@ def _check_rules(by_use: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ..
 def _read(workspace: Workspace) -> _Read:
     with Catalog.open(workspace.catalog_place) as catalog:
         ids_by_path, labels = catalog.resolve(), catalog.labels()
-        drawn = set(unpack_ids(catalog.picked_ids("evaluation")))
+        drawn = set(unpack_ids(catalog.batches.picked_ids("evaluation")))
         resolutions = catalog.annotations.resolutions()
         events = list(catalog.events.read(TYPES))
         lost = {one.prediction_id for one in events if not one.image_id and one.prediction_id}

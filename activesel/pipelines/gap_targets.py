@@ -159,7 +159,7 @@ def _meets(workspace: Workspace, where: Mapping[str, str], found: FoundGaps) -> 
 def _labelled_vectors(workspace: Workspace, label: str) -> tuple[FloatArray, FloatArray]:
     """Return unit rows of the images labelled as the class, and of all labelled ones; evaluation draws left out."""
     with Catalog.open(workspace.catalog_place) as catalog:
-        labels, evaluation = catalog.labels(), catalog.picked_ids("evaluation")
+        labels, evaluation = catalog.labels(), catalog.batches.picked_ids("evaluation")
     ids = list(labels)
     kept = [image_id for image_id, held in zip(ids, find_ids(evaluation, pack_ids(ids)) >= 0, strict=True) if not held]
     rows = np.asarray(load_vectors(workspace, kept), np.float32)
@@ -170,7 +170,7 @@ def _labelled_vectors(workspace: Workspace, label: str) -> tuple[FloatArray, Flo
 
 def _notes(workspace: Workspace, document: Mapping[str, Any]) -> tuple[str, ...]:
     with Catalog.open(workspace.catalog_place) as catalog:
-        labels, evaluation = catalog.label_columns(), catalog.picked_ids("evaluation")
+        labels, evaluation = catalog.label_columns(), catalog.batches.picked_ids("evaluation")
     n_now = int((find_ids(evaluation, labels.ids) < 0).sum())
     if n_now == document.get("labelled"):
         return ()

@@ -159,7 +159,11 @@ def read_catalog(workspace: Workspace, source: str | None, images: Images | None
     """
     with Catalog.open(workspace.catalog_place) as catalog:
         images = catalog.list_images(source) if images is None else images
-        labels, evaluation, picked = catalog.label_columns(), catalog.picked_ids("evaluation"), catalog.picked_ids()
+        labels, evaluation, picked = (
+            catalog.label_columns(),
+            catalog.batches.picked_ids("evaluation"),
+            catalog.batches.picked_ids(),
+        )
         weak = catalog.weak_ids()
     steers = find_ids(evaluation, labels.ids) < 0
     rows = images.find(labels.ids)

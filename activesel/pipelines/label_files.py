@@ -35,7 +35,7 @@ def write_label_file(workspace: Workspace, request: GenerateRequest, folder: Pat
         DataError: no image has a label, or none is left. SynthError: a label file that is wrong.
     """
     with Catalog.open(workspace.catalog_place) as catalog:
-        held = set(unpack_ids(catalog.picked_ids("evaluation")))
+        held = set(unpack_ids(catalog.batches.picked_ids("evaluation")))
         id_of = catalog.resolve()
     table = read_labels(request.labels, request.images, group_column=request.group_column) \
         if request.labels != Path() else _of_catalog(workspace, request.group_column)  # fmt: skip

@@ -46,7 +46,7 @@ def read_labelled(workspace: Workspace, *, evaluation: bool = False) -> Labelled
     """
     with Catalog.open(workspace.catalog_place) as catalog:
         images, labels = catalog.list_images(), catalog.label_columns()
-        drawn, resolutions = catalog.picked_ids("evaluation"), catalog.annotations.resolutions()
+        drawn, resolutions = catalog.batches.picked_ids("evaluation"), catalog.annotations.resolutions()
     unfit = {image_id for image_id, one in resolutions.items() if one.state in UNFIT}
     rows = images.find(labels.ids)
     tests = find_ids(drawn, labels.ids) >= 0

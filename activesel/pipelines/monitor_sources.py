@@ -67,7 +67,7 @@ def read_labelled(workspace: Workspace, good: str) -> tuple[Labelled | None, int
     labelled stays unread: they steer nothing.
     """
     with Catalog.open(workspace.catalog_place) as catalog:
-        batches = catalog.batches()[-workspace.config.monitoring.batches :]
+        batches = catalog.batches.read()[-workspace.config.monitoring.batches :]
         wanted = [
             i for one in batches for i, kind in zip(one.image_ids, one.kinds, strict=True) if kind != "evaluation"
         ]

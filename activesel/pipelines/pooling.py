@@ -89,7 +89,7 @@ def _find_earlier(workspace: Workspace, opinions: BatchOpinions) -> tuple[list[_
         return [], ["earlier batches are not pooled: it takes an overlap drawn by `activesel assign`, labelled by one "
                     "version of the guideline that is recorded (review.guideline)"]  # fmt: skip
     with Catalog.open(workspace.catalog_place) as catalog:
-        ids = [one for one in catalog.batch_ids() if one < opinions.batch_id]
+        ids = [one for one in catalog.batches.ids() if one < opinions.batch_id]
     found, others = [], []
     for batch_id in ids[-workspace.config.quality.pool_rounds :]:
         try:

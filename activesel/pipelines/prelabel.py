@@ -102,7 +102,7 @@ def _wanted(workspace: Workspace, request: PrelabelRequest) -> Images:
         picked = images.ids
         if not request.pool:
             batch_id = find_batch(workspace, request.batch)
-            picks = next(one for one in catalog.batches() if one.batch_id == batch_id)
+            picks = next(one for one in catalog.batches.read() if one.batch_id == batch_id)
             picked = pack_ids(sorted(picks.image_ids))
     free = (find_ids(labelled, picked) < 0) & (find_ids(rejected, picked) < 0)
     rows = images.find(picked[free])
@@ -122,7 +122,7 @@ def _accept(workspace: Workspace, opinions: Sequence[Annotation], thresholds: di
     """Return weak labels for what is surer than its class's threshold; never of an image that measures something:
     evaluation, overlap, gold, or one whose pre-label is hidden."""
     with Catalog.open(workspace.catalog_place) as catalog:
-        kept = set(unpack_ids(catalog.picked_ids("evaluation")))
+        kept = set(unpack_ids(catalog.batches.picked_ids("evaluation")))
         kept |= {one.image_id for one in catalog.annotations.tasks()
                  if one.overlap or one.gold or one.prelabel == "hidden"}  # fmt: skip
     found = []

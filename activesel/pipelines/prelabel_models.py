@@ -57,7 +57,7 @@ def _key(workspace: Workspace, known: LabelledImages) -> str:
 def from_file(workspace: Workspace, path: Path, wanted: Images) -> Model:
     """Read the model's predictions; only evaluation images are surely none that it was trained on."""
     with Catalog.open(workspace.catalog_place) as catalog:
-        drawn, labels = catalog.picked_ids("evaluation"), catalog.label_columns()
+        drawn, labels = catalog.batches.picked_ids("evaluation"), catalog.label_columns()
         weak = {image_id for image_id, one in catalog.annotations.resolutions().items() if one.state is LabelState.weak}
     tested = unpack_ids(labels.ids[find_ids(drawn, labels.ids) >= 0])
     name_of = dict(zip(unpack_ids(labels.ids), (labels.names[code] for code in labels.codes), strict=True))

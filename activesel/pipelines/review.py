@@ -50,7 +50,7 @@ class Review:
         self.classes = self._find_classes(classes)
 
     def _load(self) -> None:
-        batch = next(one for one in self._catalog.batches() if one.batch_id == self.batch_id)
+        batch = next(one for one in self._catalog.batches.read() if one.batch_id == self.batch_id)
         tasks = turns.complete_tasks(self.batch_id, batch.image_ids, self._catalog.annotations.tasks(self.batch_id))
         ids = [task.image_id for task in tasks]
         images = self._catalog.list_images()

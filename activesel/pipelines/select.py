@@ -81,7 +81,7 @@ def select_batch(workspace: Workspace, request: SelectRequest) -> BatchResult:
     if done is not None:
         return _result(workspace, done, clock.seconds, reused=True)
     with Catalog.open(workspace.catalog_place) as catalog:
-        earlier = catalog.batch_ids()
+        earlier = catalog.batches.ids()
     # Earlier batches decide what is known, so a checkpoint from before the last of them is another selection's.
     with keep_journal(workspace, [key, earlier], int(min(request.budget, len(gathered.images)))) as journal:
         chosen = choose(make_request(workspace, request, gathered, clock, journal))
@@ -98,7 +98,7 @@ def select_batch(workspace: Workspace, request: SelectRequest) -> BatchResult:
     clock.lap("report")
     kinds = ["train" if pick.kind == "strategy" else pick.kind for pick in batch.picks]
     with Catalog.open(workspace.catalog_place) as catalog:
-        catalog.add_batch(batch_id, [pick.image_id for pick in batch.picks], kinds, batch.created)
+        catalog.batches.add(batch_id, [pick.image_id for pick in batch.picks], kinds, batch.created)
     return _result(workspace, batch, clock.seconds)
 
 
@@ -247,7 +247,7 @@ def _find_done(workspace: Workspace, key: str, gathered: Gathered) -> BatchFile 
     """Return the newest batch of this key, unless images that it meant for training were held out since."""
     held_out = set(gathered.images.names(gathered.held_out))
     with Catalog.open(workspace.catalog_place) as catalog:
-        recorded = catalog.batch_ids()
+        recorded = catalog.batches.ids()
     for batch_id in reversed(recorded):
         if not (workspace.batches_dir / batch_id / "batch.json").exists():
             continue

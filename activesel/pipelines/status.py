@@ -52,7 +52,7 @@ def read_status(workspace: Workspace) -> Status:
     """
     with Catalog.open(workspace.catalog_place) as catalog:
         counts, labels, images = catalog.counts(), catalog.label_columns(), catalog.list_images()
-        reasons, batches = catalog.quarantine_counts(), catalog.batch_counts()
+        reasons, batches = catalog.quarantine_counts(), catalog.batches.counts()
     known = tuple(_describe_batch(workspace, batch) for batch in batches)
     by_class = Counter(dict(zip(labels.names, np.bincount(labels.codes).tolist(), strict=False)))
     return Status(

@@ -96,7 +96,7 @@ def push_batch(workspace: Workspace, request: PushRequest, tool: LabelStudio) ->
 
 def _make_plan(workspace: Workspace, request: PushRequest, before: Pushed | None) -> _Plan:
     with Catalog.open(workspace.catalog_place) as catalog:
-        batch = next(one for one in catalog.batches() if one.batch_id == request.batch_id)
+        batch = next(one for one in catalog.batches.read() if one.batch_id == request.batch_id)
         pool = catalog.list_images()
         rows = pool.find(pack_ids(batch.image_ids))
         images = {row.image_id: row for row in pool.take(rows[rows >= 0])}

@@ -113,7 +113,7 @@ def _vote(workspace: Workspace, request: WeakRequest) -> _Voted:
     rules = load_rules(request.rules)
     with Catalog.open(workspace.catalog_place) as catalog:
         rows, labels = catalog.images(), catalog.labels()
-        drawn = set(unpack_ids(catalog.picked_ids("evaluation")))
+        drawn = set(unpack_ids(catalog.batches.picked_ids("evaluation")))
         resolutions = catalog.annotations.resolutions()
     weak = {image_id for image_id, one in resolutions.items() if one.state is LabelState.weak}
     taken = {image_id for image_id, one in resolutions.items() if one.by != BY}

@@ -55,7 +55,7 @@ def _group(workspace: Workspace, gathered: Gathered, chosen: Chosen, labelled: F
 def _read_tested(workspace: Workspace, gathered: Gathered) -> Evaluation | None:
     """Return the evaluation images of this pool that have a label; a class only they have gets a number of its own."""
     with Catalog.open(workspace.catalog_place) as catalog:
-        labels, evaluation, weak = catalog.label_columns(), catalog.picked_ids("evaluation"), catalog.weak_ids()
+        labels, evaluation, weak = catalog.label_columns(), catalog.batches.picked_ids("evaluation"), catalog.weak_ids()
     kept = (find_ids(evaluation, labels.ids) >= 0) & (find_ids(weak, labels.ids) < 0)
     rows = gathered.images.find(labels.ids[kept])
     if not (rows >= 0).any():

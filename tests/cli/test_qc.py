@@ -12,7 +12,7 @@ from tests.cli.conftest import Cli
 def label(workspace: Path, **people: str) -> None:
     """Each says the same of every image of the batch; "" = as photo i is numbered, one of two kinds."""
     with Catalog.open(workspace / ".activesel" / "catalog.sqlite") as catalog:
-        ids = catalog.batches()[0].image_ids
+        ids = catalog.batches.read()[0].image_ids
         kinds = {i: ("plain", "dot")[number % 2] for number, i in enumerate(ids)}
         catalog.annotations.add(
             [Annotation(i, who, name=name or kinds[i]) for who, name in people.items() for i in ids]

@@ -34,7 +34,7 @@ class Job:
         assert hidden == [], "left over from a killed run"
         with Catalog.open(out / ".activesel" / "catalog.sqlite") as catalog:
             assert catalog.counts().n_images == N_IMAGES
-            assert [len(batch.image_ids) for batch in catalog.batches()] == [BUDGET]
+            assert [len(batch.image_ids) for batch in catalog.batches.read()] == [BUDGET]
         assert [path.name for path in (out / ".activesel" / "batches").iterdir()] == ["0001"]
 
 

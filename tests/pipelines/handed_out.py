@@ -21,7 +21,7 @@ def make_batch(folder: Path) -> Workspace:
     ingest(made, str(write_photos(folder / "photos with, a comma", 8)))
     with Catalog.open(made.catalog_place) as catalog:
         rows = catalog.images()[:N_PICKS]
-        catalog.add_batch("0001", [row.image_id for row in rows], ["train"] * N_PICKS, "2026-01-01T00:00:00")
+        catalog.batches.add("0001", [row.image_id for row in rows], ["train"] * N_PICKS, "2026-01-01T00:00:00")
     picks = tuple(
         PickRecord(rank, row.image_id, row.path, "strategy", "a, \"quoted\" reason", None, None, 1.0, None,
                    {"density": 0.5}, 2, None, {"station": "A"}) for rank, row in enumerate(rows, start=1)
@@ -36,7 +36,7 @@ def make_batch(folder: Path) -> Workspace:
 
 def ids_of(workspace: Workspace) -> list[str]:
     with Catalog.open(workspace.catalog_place) as catalog:
-        return list(catalog.batches()[0].image_ids)
+        return list(catalog.batches.read()[0].image_ids)
 
 
 def opinions_in(workspace: Workspace) -> list[Annotation]:

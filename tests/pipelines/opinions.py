@@ -26,7 +26,7 @@ def make_batch(root: Path, monkeypatch: pytest.MonkeyPatch, n: int = 40, budget:
 
 def picks_of(job: Job) -> list[str]:
     with Catalog.open(job.workspace.catalog_path) as catalog:
-        return list(catalog.batches()[0].image_ids)
+        return list(catalog.batches.read()[0].image_ids)
 
 
 def say(

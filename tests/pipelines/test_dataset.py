@@ -136,7 +136,7 @@ def test_third_party_is_what_the_settings_name(job: Job) -> None:
 
 def test_evaluation_picks_alone_test(job: Job) -> None:
     with Catalog.open(job.workspace.catalog_place) as catalog:
-        catalog.add_batch("0001", [job.ids[38], job.ids[0], job.ids[1]], ["evaluation", "evaluation", "train"], "now")
+        catalog.batches.add("0001", [job.ids[38], job.ids[0], job.ids[1]], ["evaluation", "evaluation", "train"], "now")
     built = build(job)
     side = splits(job, built)
     assert {row for row, one in side.items() if one == "test"} == {0, 38}
@@ -158,7 +158,7 @@ def test_a_set_trains_with_what_it_was_made_from(job: Job, tmp_path: Path) -> No
 
 def test_a_copy_of_a_host_leaks_as_much(job: Job, tmp_path: Path) -> None:
     with Catalog.open(job.workspace.catalog_place) as catalog:
-        catalog.add_batch("0001", [job.ids[4]], ["evaluation"], "now")
+        catalog.batches.add("0001", [job.ids[4]], ["evaluation"], "now")
     copy = tmp_path / "copy.png"
     copy.write_bytes(job.paths[4].read_bytes())
     built = build(job, include=(write_set(tmp_path / "set", copy, None),))

@@ -65,7 +65,7 @@ def test_coco_labels_survive_the_round_trip(workspace: Workspace, photos: Path, 
     other = create_workspace(tmp_path / "other")
     ingest(other, str(out))
     with Catalog.open(other.catalog_path) as there, Catalog.open(workspace.catalog_path) as here:
-        picked = set(here.batches()[0].image_ids)
+        picked = set(here.batches.read()[0].image_ids)
         labels = {image_id: label.name for image_id, label in here.labels().items() if image_id in picked}
         assert {image_id: label.name for image_id, label in there.labels().items()} == labels
 
@@ -83,7 +83,7 @@ def test_list_csv_json(workspace: Workspace, tmp_path: Path) -> None:
 def test_the_newest_batch_is_meant(workspace: Workspace) -> None:
     with Catalog.open(workspace.catalog_path) as catalog:
         ids = [row.image_id for row in catalog.images()[:2]]
-        catalog.add_batch("0002", ids, ["train", "explore"], "2026-01-02T00:00:00")
+        catalog.batches.add("0002", ids, ["train", "explore"], "2026-01-02T00:00:00")
     assert find_batch(workspace, None) == "0002"
     assert find_batch(workspace, "1") == find_batch(workspace, "0001") == "0001"
 

@@ -37,7 +37,7 @@ def job(tmp_path: Path) -> Job:
     made.label(range(24))
     add(made, *(override(i, made.ids[i] if i % 2 else f"photos/{i:03d}.png", KINDS[i % 4]) for i in (*range(30), 38)))
     with Catalog.open(made.workspace.catalog_place) as catalog:
-        catalog.add_batch("0001", [made.ids[38], made.ids[39]], ["evaluation", "evaluation"], "2026-01-01")
+        catalog.batches.add("0001", [made.ids[38], made.ids[39]], ["evaluation", "evaluation"], "2026-01-01")
     return made
 
 
@@ -124,7 +124,7 @@ def test_names_of_the_line(job: Job) -> None:
 def test_a_label_that_the_line_contradicts_waits_for_an_expert(job: Job) -> None:
     row = 30
     with Catalog.open(job.workspace.catalog_place) as catalog:
-        catalog.add_batch("0002", [job.ids[row]], ["train"], "2026-01-02")
+        catalog.batches.add("0002", [job.ids[row]], ["train"], "2026-01-02")
     job.select(3)  # a batch with a file, whose images people label
     batch = job.batch_folders[-1]
 

@@ -236,7 +236,7 @@ def test_a_class_that_cannot_be_made_does_not_stop_the_others(
 def hold_out(workspace: Workspace, names: Sequence[str]) -> None:
     with Catalog.open(workspace.catalog_path) as catalog:
         ids = [image_id for path, image_id in catalog.resolve().items() if Path(path).name in names]
-        catalog.add_batch("0001", ids, ["evaluation"] * len(ids), "2026-01-01T00:00:00")
+        catalog.batches.add("0001", ids, ["evaluation"] * len(ids), "2026-01-01T00:00:00")
 
 
 def label_file(workspace: Workspace, labels: Path | None = None, masks: Path | None = None) -> Path:

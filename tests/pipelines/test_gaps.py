@@ -73,7 +73,7 @@ def test_a_part_stays_together(tmp_path: Path) -> None:
 def test_gold_images_are_counted_and_never_trained_on(job: Job) -> None:
     job.label(range(24))
     with Catalog.open(job.workspace.catalog_path) as catalog:
-        catalog.add_batch("0001", [job.ids[i] for i in range(8)], ["evaluation"] * 8, "2026-01-01T00:00:00")
+        catalog.batches.add("0001", [job.ids[i] for i in range(8)], ["evaluation"] * 8, "2026-01-01T00:00:00")
     found = survey(job, "gold_images: 10\nclasses: {crack: {gold: 5}}\n")
     facts = facts_of(found)
     assert (facts["gold set"].n_gold, facts["crack"].n_gold, facts["crack"].n_labelled) == (8, 2, 4)

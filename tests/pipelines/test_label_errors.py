@@ -31,7 +31,7 @@ def test_wrong_labels_come_first(job: Job) -> None:
 def test_evaluation_and_weak_labels_are_left_alone(job: Job) -> None:
     job.label([3], ["crack"], source="wrong")
     with Catalog.open(job.workspace.catalog_place) as catalog:
-        catalog.add_batch("0001", [job.ids[3]], ["evaluation"], "2026-01-01")
+        catalog.batches.add("0001", [job.ids[3]], ["evaluation"], "2026-01-01")
         catalog.annotations.resolve([Resolution(job.ids[8], "fray", LabelState.weak, 0.9, "rules")])
     found = find_doubts(job.open(*PLAIN), 10)
     assert found.n_labels == 78

@@ -23,7 +23,7 @@ def job(clusters: Job) -> Job:
     clusters.label(range(60))
     with Catalog.open(clusters.workspace.catalog_place) as catalog:
         kinds = ["evaluation", *["train"] * 7]
-        catalog.add_batch("0001", list(clusters.ids[60:68]), kinds, "2026-01-01")
+        catalog.batches.add("0001", list(clusters.ids[60:68]), kinds, "2026-01-01")
     return clusters
 
 

@@ -256,7 +256,7 @@ def rounds(job: Job) -> Job:
     job.label_ids(picks_of(job)[:8])
     second = job.select(14)
     with Catalog.open(job.workspace.catalog_place) as catalog:
-        for batch in catalog.batches():
+        for batch in catalog.batches.read():
             tasks = [Task(batch.batch_id, i, n_wanted=2, overlap=True) for i in batch.image_ids]
             catalog.annotations.assign(batch.batch_id, tasks)
     assert second.batch_id == "0002"
@@ -265,7 +265,7 @@ def rounds(job: Job) -> Job:
 
 def talk(job: Job, batch_id: str, who: str, guideline: str = "7", wrong: float = 0.0) -> None:
     with Catalog.open(job.workspace.catalog_place) as catalog:
-        ids = next(one.image_ids for one in catalog.batches() if one.batch_id == batch_id)
+        ids = next(one.image_ids for one in catalog.batches.read() if one.batch_id == batch_id)
     said = err({i: "free" if job.kind_of(i) == "free" else "pit" for i in ids}, wrong, 3)
     say(job.workspace, who, said, guideline=guideline)
 

@@ -46,7 +46,7 @@ def test_killed_between_the_folder_and_the_record(job: Job, monkeypatch: pytest.
         "batch.csv", "batch.json", "report.html", "report.npz", "stands_for.csv",
     ]  # fmt: skip
     with Catalog.open(job.workspace.catalog_path) as catalog:
-        assert [batch.batch_id for batch in catalog.batches()] == ["0001"]
+        assert [batch.batch_id for batch in catalog.batches.read()] == ["0001"]
 
 
 def test_drafts_of_killed_runs_are_cleared(job: Job) -> None:
@@ -72,7 +72,7 @@ def test_a_full_disk_leaves_no_half_batch(job: Job, monkeypatch: pytest.MonkeyPa
             job.select(5)
     assert job.batch_folders == []
     with Catalog.open(job.workspace.catalog_path) as catalog:
-        assert catalog.batches() == []
+        assert catalog.batches.read() == []
     assert job.select(5).batch_id == "0001"
 
 

@@ -36,7 +36,7 @@ def add_batch(workspace: Workspace, batch_id: str, n_picks: int) -> None:
     with Catalog.open(workspace.catalog_path) as catalog:
         ids = [row.image_id for row in catalog.images()[:n_picks]]
         kinds = ["train"] * (n_picks - 1) + ["evaluation"]
-        catalog.add_batch(batch_id, ids, kinds, f"2026-01-0{batch_id[-1]}T00:00:00")
+        catalog.batches.add(batch_id, ids, kinds, f"2026-01-0{batch_id[-1]}T00:00:00")
 
 
 def test_counts(workspace: Workspace, photos: Path, tmp_path: Path) -> None:

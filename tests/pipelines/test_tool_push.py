@@ -136,7 +136,7 @@ def test_no_classes_yet(tmp_path: Path) -> None:
     workspace = create_workspace(tmp_path)
     with Catalog.open(workspace.catalog_path) as catalog:
         catalog.add_images([(ImageRow("a" * 32, "/a.png", 1, 1, "PNG"), FileStamp(1, 1))], "s")
-        catalog.add_batch("0001", ["a" * 32], ["train"], "2026")
+        catalog.batches.add("0001", ["a" * 32], ["train"], "2026")
     with pytest.raises(UsageError, match="no classes to choose from yet; name them: --class"):
         Plant(workspace, FakeLabelStudio(), []).push()
 

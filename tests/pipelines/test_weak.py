@@ -43,7 +43,7 @@ def job(tmp_path: Path) -> Job:
     made.label(range(10))
     (tmp_path / "rules.py").write_text(RULES, encoding="utf8")
     with Catalog.open(made.workspace.catalog_place) as catalog:
-        catalog.add_batch("0001", [made.ids[38], made.ids[39]], ["evaluation", "evaluation"], "2026-01-01")
+        catalog.batches.add("0001", [made.ids[38], made.ids[39]], ["evaluation", "evaluation"], "2026-01-01")
     return made
 
 

@@ -76,7 +76,7 @@ def make_plant(tmp_path: Path) -> Plant:
     with Catalog.open(workspace.catalog_path) as catalog:
         catalog.add_images([(row, FileStamp(1, 1)) for row in rows], "photos")
         catalog.add_labels([Label(ids[0], "good", "old"), Label(ids[1], "pit", "old")])
-        catalog.add_batch("0001", ids, ["train"] * N, "2026-11-26")
+        catalog.batches.add("0001", ids, ["train"] * N, "2026-11-26")
         shapes = (Box("pit", 12, 6, 36, 24, 0.75),)
         catalog.annotations.add([Annotation(one, "head-1", Role.model, "pit", shapes, score=0.5) for one in ids[:5]])
         wanted = [Task("0001", one, n_wanted=1 + (i < 2), overlap=i < 2, prelabel="hidden" if i == 2 else "shown",

@@ -66,7 +66,7 @@ def run_label_studio() -> Iterator[RealLabelStudio]:
     home = Path(os.environ.get("ACTIVESEL_LABEL_STUDIO_VENV", ROOT / "build" / "label-studio-venv"))
     program = home / "bin" / "label-studio"
     if not program.exists():
-        raise NoLabelStudioError(f"no Label Studio in {home}; run python scripts/install_label_studio.py")
+        raise NoLabelStudioError(f"no Label Studio in {home}; run python scripts/install_server.py label-studio")
     memory = Path("/dev/shm")  # hundreds of migrations, each of which waits for the disk
     folder = Path(tempfile.mkdtemp(prefix="activesel-label-studio-", dir=memory if memory.is_dir() else None))
     (folder / "served").mkdir()

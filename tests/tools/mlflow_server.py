@@ -33,7 +33,7 @@ def run_mlflow() -> Iterator[str]:
     home = Path(os.environ.get("ACTIVESEL_MLFLOW_VENV", ROOT / "build" / "mlflow-venv"))
     program = home / "bin" / "mlflow"
     if not program.exists():
-        raise NoMlflowError(f"no MLflow in {home}; run python scripts/install_mlflow.py")
+        raise NoMlflowError(f"no MLflow in {home}; run python scripts/install_server.py mlflow")
     folder = Path(tempfile.mkdtemp(prefix="activesel-mlflow-"))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

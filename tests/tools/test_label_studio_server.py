@@ -48,7 +48,7 @@ def make_workspace(folder: Path, photos: Path) -> tuple[Workspace, list[str]]:
     with Catalog.open(workspace.catalog_place) as catalog:
         catalog.add_images([(row, FileStamp(1, 1)) for row in rows], "photos")
         catalog.add_labels([Label(ids[0], "good", "old")])
-        catalog.add_batch("0001", ids, ["train"] * 6, "2026-11-26")
+        catalog.batches.add("0001", ids, ["train"] * 6, "2026-11-26")
         catalog.annotations.add([Annotation(one, "head-1", Role.model, "pit", DRAWN, score=0.5) for one in ids])
         catalog.annotations.assign("0001", [
             Task("0001", one, n_wanted=1 + (i < 2), overlap=i < 2, prelabel="hidden" if i == 2 else "shown")

@@ -74,7 +74,7 @@ def make_job(root: Path, n: int = 4, meta: str = "A") -> Job:
     ingest(workspace, str(root / "manifest.csv"))
     with Catalog.open(workspace.catalog_place) as catalog:
         ids = tuple(catalog.image_at(f"{root}/photos/{number:03d}.png") or "" for number in range(n))
-        catalog.add_batch(BATCH, ids, ["train"] * n, "2026-01-01T00:00:00+00:00")
+        catalog.batches.add(BATCH, ids, ["train"] * n, "2026-01-01T00:00:00+00:00")
     write_batch(workspace, ids)
     return Job(workspace, ids)
 
