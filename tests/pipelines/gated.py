@@ -34,7 +34,7 @@ def make_gated(root: Path, n: int = 240, n_labelled: int | None = None) -> Job:
 
 def add_model(
     job: Job, number: int, sure: float, dataset: str | None = None, left_out: tuple[str, ...] = (),
-    blind_to: tuple[str, ...] = (),
+    blind_to: tuple[str, ...] = (), good: str | None = "free",
 ) -> str:  # fmt: skip
     """Add a model that is as sure of the truth as said: 0 knows nothing, 3 is nearly always right; images that it is
     blind to it calls free."""
@@ -46,7 +46,7 @@ def add_model(
     logits[[i for i, one in enumerate(ids) if one in blind_to], KINDS.index("free")] += 2 * sure
     probs = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     version = find_version(workspace, dataset)
-    card = ModelCard(f"{number:012x}", "head", version, KINDS, "free", 0, f"2026-01-{number:02d}T00:00:00+00:00")
+    card = ModelCard(f"{number:012x}", "head", version, KINDS, good, 0, f"2026-01-{number:02d}T00:00:00+00:00")
 
     def write(draft: Path) -> ModelCard:
         (draft / PREDICTIONS).write_bytes(predictions_bytes(ids, probs, KINDS))

@@ -60,6 +60,17 @@ def test_reliability_is_told_to_programs_and_drawn(gated: Job) -> None:
     assert curve.count('<th scope="row"') == len(found.document["rates"]) > 0, "a table beside the curve"
 
 
+def test_without_a_good_class_no_section_is_empty(gated: Job) -> None:
+    add_model(gated, 1, 2.0, good=None)
+    found = evaluate_model(gated.open(*PLAIN))
+    assert found.page is not None
+    text = found.page.read_text()
+    assert (list(found.document["reliability"]), found.document["rates"]) == (["likeliest"], [])
+    assert text.count('class="diagonal"') == 1
+    assert not re.search(r"<tbody>\s*</tbody>", text)
+    assert set(re.findall(r'href="#(\w+)"', text)) == set(re.findall(r'<section id="(\w+)"', text))
+
+
 def test_a_dry_run_writes_nothing(gated: Job) -> None:
     add_model(gated, 1, 2.0)
     before = snapshot_tree(gated.workspace.state)
