@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from activesel.diagrams import AtRate, Reliability, Stated, roc_points
 from activesel.promotion import average_precision
 from activesel.proof import Interval
 from activesel.records import BoolArray, FloatArray, IntArray
@@ -26,6 +27,7 @@ from activesel.resampling import (
 
 N_BINS = 15
 CONFIDENCE = 0.95
+RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)  # of false rejects, shown beside the one in use
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,9 @@ class Worth:
     """threshold: score above which a part is rejected, by the calibration split; None without a good class, as are the
     recall and false-reject rate at it and the AUPRC of defects against good. calibration: expected error of the
     likeliest class, 0..1; classwise: mean over the classes' own. confusion: (c, c) true class by likeliest one.
-    curve: (k, 2) false-reject rate and recall over all thresholds of the test images, for a picture."""
+    curve: (k, 2) false-reject rate and recall over all thresholds of the test images, for a picture. rates: others than
+    the one in use, ascending. reliability: probability against share, of the top label as "likeliest" and, where a
+    class is good, of "defect"."""
 
     n: int
     n_groups: int
@@ -102,6 +106,8 @@ class Worth:
     confusion: npt.NDArray[np.int64]
     curve: npt.NDArray[np.float64]
     parts: Mapping[str, Part]
+    rates: tuple[AtRate, ...]
+    reliability: Mapping[str, Reliability]
 
 
 def evaluate(
@@ -126,19 +132,6 @@ def evaluate(
     return _assemble(answers, test, ways, found)
 
 
-def roc_points(scores: FloatArray, is_defect: BoolArray, n_points: int = 200) -> npt.NDArray[np.float64]:
-    """Return (k, 2) of false-reject rate and recall as the threshold falls, thinned to n_points."""
-    order = np.argsort(-np.asarray(scores), kind="stable")
-    hits = is_defect[order]
-    steps = np.flatnonzero(np.diff(np.asarray(scores)[order]))
-    ends = np.append(steps, len(order) - 1) if len(order) else steps
-    recall = hits.cumsum()[ends] / max(1, int(hits.sum()))
-    rejects = (~hits).cumsum()[ends] / max(1, int((~hits).sum()))
-    points = np.concatenate([[[0.0, 0.0]], np.stack([rejects, recall], axis=1)])
-    kept = np.unique(np.linspace(0, len(points) - 1, min(n_points, len(points))).astype(np.int64))
-    return np.asarray(points[kept], np.float64)
-
-
 @dataclass(frozen=True)
 class _Test:
     """The test images by group: tables (g, k) whose product with weights counts what a resample holds."""
@@ -150,6 +143,7 @@ class _Test:
     counts: npt.NDArray[np.float64]  # (g, 3 c): true, predicted and both, of each class
     gaps: npt.NDArray[np.float64]  # (g, bins): confidence - right, of the likeliest class
     class_gaps: npt.NDArray[np.float64]  # (g, c bins)
+    stated: Mapping[str, tuple[Stated, npt.NDArray[np.float64]]]  # and its gaps (g, bins of equal mass)
 
     @classmethod
     def of(cls, answers: Answers) -> _Test:
@@ -169,9 +163,13 @@ class _Test:
         for code in range(c):
             np.add.at(class_gaps[:, code], (groups, _bin(probs[:, code])), probs[:, code] - (truth == code))
         calibration = rank(answers.score, answers.groups, answers.is_good & ~answers.is_test)
+        stated = {"likeliest": Stated.of(confidence, right, groups)}
+        if answers.good is not None:
+            stated["defect"] = Stated.of(answers.score[rows], truth != answers.good, groups)
         return cls(
-            rows, n_groups, calibration, predicted, counts.reshape(n_groups, -1), gaps, class_gaps.reshape(n_groups, -1)
-        )
+            rows, n_groups, calibration, predicted, counts.reshape(n_groups, -1), gaps,
+            class_gaps.reshape(n_groups, -1), {name: (one, one.gaps(n_groups)) for name, one in stated.items()},
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -203,6 +201,10 @@ def _measure(
     if ways:
         found["threshold"] = fit_thresholds(test.calibration, weights, false_rejects)
         found |= {name: share_above(way.images, weights, found["threshold"]) for name, way in ways.items()}
+        for rate in RATES:
+            at = found[f"threshold at {rate}"] = fit_thresholds(test.calibration, weights, rate)
+            found |= {f"{name} at {rate}": share_above(ways[name].images, weights, at)
+                      for name in ("recall", "false_rejects") if name in ways}  # fmt: skip
     c = answers.probs.shape[1]
     true, predicted, both = (weights @ test.counts).reshape(len(weights), 3, c).transpose(1, 0, 2)
     n = true.sum(axis=1)
@@ -214,6 +216,9 @@ def _measure(
     n_known = np.maximum(1, np.isfinite(f1).sum(axis=1))
     found |= {"accuracy": both.sum(axis=1) / n, "macro_f1": f1_known.sum(axis=1) / n_known,
               "calibration": np.abs(weights @ test.gaps).sum(axis=1) / n, "classwise": gaps.mean(axis=1)}  # fmt: skip
+    found |= {
+        f"reliability {name}": np.abs(weights @ table).sum(axis=1) / n for name, (_, table) in test.stated.items()
+    }
     for code in range(c):
         found |= {f"{name} {code}": values[:, code] for name, values in rates.items()}
         found[f"gap {code}"] = gaps[:, code]
@@ -245,8 +250,17 @@ def _assemble(answers: Answers, test: _Test, ways: Mapping[str, _Way], found: di
         len(test.rows), len(np.unique(answers.groups[test.rows])), threshold, shares.get("recall"),
         shares.get("false_rejects"), found.get("auprc"), found["macro_f1"], found["accuracy"], found["calibration"],
         found["classwise"], classes, confusion, curve,
-        {name: _part(answers, ways, shares, name) for name in names},
+        {name: _part(answers, ways, shares, name) for name in names}, tuple(_rates(answers, test, ways, found)),
+        {name: Reliability(found[f"reliability {name}"], one.read(CONFIDENCE))
+         for name, (one, _) in test.stated.items()},
     )  # fmt: skip
+
+
+def _rates(answers: Answers, test: _Test, ways: Mapping[str, _Way], found: Mapping[str, Interval]) -> list[AtRate]:
+    """Return the rates that the calibration images can tell apart: of fewer than 1 / rate none may be rejected."""
+    n = test.calibration.n_all if {"recall", "false_rejects"} <= set(ways) else 0
+    return [AtRate(rate, *(_widen(answers, ways[name], found[f"{name} at {rate}"], found[f"threshold at {rate}"].value)
+                           for name in ("recall", "false_rejects"))) for rate in RATES if rate * n >= 1]  # fmt: skip
 
 
 def _widen(answers: Answers, way: _Way, found: Interval, threshold: float | None) -> Interval:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from activesel.power import normal_quantile
 from activesel.proof import Interval, measure_recall
 from activesel.records import BoolArray, FloatArray
 from activesel.resampling import Ranked, draw_blocks, fit_thresholds, rank, share_above, strata_of, whole
@@ -66,19 +67,29 @@ class Votes:
 
 
 @dataclass(frozen=True)
+class Rejects(Interval):
+    """A share of good test groups that are rejected; low, high: one-sided bounds. n: such groups."""
+
+    n: int
+
+
+@dataclass(frozen=True)
 class ClassChange:
-    """Of one class of defects. n: groups of the test images."""
+    """Of one class of defects. n: groups of the test images. spread_found, spread_threshold: as in Comparison."""
 
     name: str
     n: int
     change: Bounds
     votes: Votes
+    spread_found: float
+    spread_threshold: float
 
 
 @dataclass(frozen=True)
 class Comparison:
     """recalls: champion's and challenger's at the same false-reject rate. spread_found, spread_threshold: standard
-    errors of the change from the defects and from where the threshold lies. n_defects, n_good: groups."""
+    errors of the change from the defects (no less than Agresti and Min's) and from where the threshold lies. n_defects,
+    n_good: groups."""
 
     recalls: tuple[float, float]
     change: Bounds
@@ -109,22 +120,22 @@ def compare(
     one = whole(int(exam.groups.max()) + 1)
     seen = [[model.recall(model.ranked(exam, kept), one, refit=True)[0] for kept in kinds] for model in models]
     drawn, fixed = _resample(exam, models, kinds, rng, n_resamples)
-    spread, spread_found = drawn.std(axis=0, ddof=1), float(fixed.std(ddof=1))
-    changes = [
-        _bound(seen[1][i] - seen[0][i], float(spread[i]), _vote(exam, models, kept), error)
-        for i, kept in enumerate(kinds)
-    ]
+    changes, spreads = [], []
+    for i, kept in enumerate(kinds):
+        votes, of_found = _vote(exam, models, kept), float(fixed[:, i].std(ddof=1))
+        spread = float(drawn[:, i].std(ddof=1))
+        changes.append((_bound(seen[1][i] - seen[0][i], spread, votes, error), votes))
+        spreads.append((max(of_found, _agresti_min(votes)[1]), math.sqrt(max(0.0, spread**2 - of_found**2))))
     classes = tuple(
-        ClassChange(exam.classes[int(exam.truth[kept][0])], votes.n, bounds, votes)
-        for kept, (bounds, votes) in zip(kinds[1:], changes[1:], strict=True)
+        ClassChange(exam.classes[int(exam.truth[kept][0])], votes.n, bounds, votes, *of_class)
+        for kept, (bounds, votes), of_class in zip(kinds[1:], changes[1:], spreads[1:], strict=True)
     )
-    of_threshold = math.sqrt(max(0.0, float(spread[0]) ** 2 - spread_found**2))
     recalls = (float(seen[0][0]), float(seen[1][0]))
-    return Comparison(recalls, *changes[0], classes, spread_found, of_threshold, changes[0][1].n,
+    return Comparison(recalls, *changes[0], classes, *spreads[0], changes[0][1].n,
                       len(np.unique(exam.groups[exam.is_good])))  # fmt: skip
 
 
-def false_reject_rate(exam: Exam, scores: FloatArray, false_rejects: float, *, error: float) -> Interval | None:
+def false_reject_rate(exam: Exam, scores: FloatArray, false_rejects: float, *, error: float) -> Rejects | None:
     """Return the share of good test images above the threshold that the calibration split gives, with one-sided bounds.
 
     Groups count once (Wilson). None without a good class, or without a good image on either side.
@@ -134,7 +145,7 @@ def false_reject_rate(exam: Exam, scores: FloatArray, false_rejects: float, *, e
         return None
     found = measure_recall(rejected[good], exam.groups[good], 1 - 2 * error)
     assert found is not None
-    return found.share
+    return Rejects(found.share.value, found.share.low, found.share.high, found.tested)
 
 
 def calibrate(exam: Exam, scores: FloatArray, false_rejects: float) -> float:
@@ -169,12 +180,6 @@ def mcnemar(fixed: int, broken: int) -> tuple[float, float]:
     return _tail(fixed, broken), _tail(broken, fixed)
 
 
-def normal_quantile(share: float) -> float:
-    from scipy.special import ndtri
-
-    return float(ndtri(share))
-
-
 @dataclass(frozen=True)
 class _Model:
     scores: npt.NDArray[np.float64]
@@ -203,7 +208,7 @@ class _Model:
 def _resample(
     exam: Exam, models: Sequence[_Model], kinds: Sequence[BoolArray], rng: np.random.Generator, n_resamples: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return (b, k) changes of each kind of images, and (b,) of the first with thresholds as they are."""
+    """Return (b, k) changes of each kind of images, and (b, k) with thresholds as they are."""
     ranked = [[model.ranked(exam, kept) for kept in kinds] for model in models]
     drawn, fixed = [], []
     for weights in draw_blocks(exam.strata, rng, n_resamples, _near(exam, models)):
@@ -214,10 +219,10 @@ def _resample(
                 at = fit_thresholds(model.good.top(model.false_rejects), weights, model.false_rejects)
             recalls.append(np.stack([share_above(one, weights, at) for one in images], axis=1))
         drawn.append(recalls[1] - recalls[0])
-        held = [model.recall(images[0], weights, refit=False) for model, images in zip(models, ranked, strict=True)]
+        held = [np.stack([model.recall(one, weights, refit=False) for one in images], axis=1)
+                for model, images in zip(models, ranked, strict=True)]  # fmt: skip
         fixed.append(held[1] - held[0])
-    table = np.concatenate(drawn)
-    return np.where(np.isfinite(table), table, 0.0), np.concatenate(fixed)
+    return np.nan_to_num(np.concatenate(drawn)), np.nan_to_num(np.concatenate(fixed))
 
 
 def _near(exam: Exam, models: Sequence[_Model]) -> BoolArray:
@@ -237,14 +242,19 @@ def _vote(exam: Exam, models: Sequence[_Model], kept: BoolArray) -> Votes:
     return Votes(fixed, broken, len(net), *mcnemar(fixed, broken))
 
 
-def _bound(change: float, spread: float, votes: Votes, error: float) -> tuple[Bounds, Votes]:
+def _bound(change: float, spread: float, votes: Votes, error: float) -> Bounds:
     z = normal_quantile(1 - error)
+    centre, other = _agresti_min(votes)
+    low, high = min(change - z * spread, centre - z * other), max(change + z * spread, centre + z * other)
+    return Bounds(float(change), float(low), float(high))
+
+
+def _agresti_min(votes: Votes) -> tuple[float, float]:
+    """Return the centre of a difference of paired shares and its standard error, half a pair added to each cell."""
     n = votes.n + 2
     fixed, broken = votes.fixed + 0.5, votes.broken + 0.5
     centre = (fixed - broken) / n
-    half = z * math.sqrt(max(0.0, (fixed + broken) / n - centre**2) / n)
-    low, high = min(change - z * spread, centre - half), max(change + z * spread, centre + half)
-    return Bounds(float(change), float(low), float(high)), votes
+    return centre, math.sqrt(max(0.0, (fixed + broken) / n - centre**2) / n)
 
 
 def _tail(hits: int, others: int) -> float:

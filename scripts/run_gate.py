@@ -23,8 +23,9 @@ import numpy.typing as npt
 
 from activesel.config import load_config
 from activesel.gate import Outcome, Rules, judge, spend
+from activesel.power import normal_quantile
 from activesel.proof import wilson
-from activesel.rivals import Exam, compare, false_reject_rate, normal_quantile
+from activesel.rivals import Exam, compare, false_reject_rate
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET, TEMPLATE = ROOT / "docs" / "gate.md", ROOT / "scripts" / "gate_page.md"

@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import average_precision_score, confusion_matrix, f1_score
 
 from activesel.calibration import expected_calibration_error
-from activesel.evaluation import Answers, evaluate, roc_points
+from activesel.evaluation import Answers, evaluate
 from activesel.proof import reject_threshold
 
 
@@ -92,9 +92,49 @@ def test_without_a_good_class_there_is_no_threshold(rng: np.random.Generator) ->
     assert found.classes[1].found is None
 
 
-def test_the_curve_goes_from_nothing_to_everything() -> None:
-    points = roc_points(np.array([0.9, 0.8, 0.8, 0.1]), np.array([True, False, True, False]))
-    assert points.tolist() == [[0, 0], [0, 0.5], [0.5, 1], [1, 1]]
+def test_reliability_is_of_the_defect_and_of_the_likeliest_class(rng: np.random.Generator) -> None:
+    answers = make_answers(rng)
+    found = evaluate(answers, 0.05, rng, n_resamples=50)
+    test = answers.is_test
+    defect, likeliest = found.reliability["defect"], found.reliability["likeliest"]
+    assert sum(one.n for one in defect.bins) == sum(one.n for one in likeliest.bins) == test.sum()
+    top = defect.bins[-1]
+    rows = test & (answers.score >= top.low)
+    assert top.observed.value == pytest.approx((answers.truth[rows] > 0).mean())
+    by_hand = sum(one.n * abs(one.predicted - one.observed.value) for one in defect.bins) / test.sum()
+    assert defect.error.value == pytest.approx(by_hand)
+    assert defect.error.low <= defect.error.value < defect.error.high
+    assert set(evaluate(make_answers(rng, good=None), 0.05, rng, n_resamples=5).reliability) == {"likeliest"}
+
+
+def test_a_model_that_overstates_lies_below_the_diagonal(rng: np.random.Generator) -> None:
+    honest = rng.uniform(0, 1, 4000)
+    truth = (rng.random(4000) < honest).astype(int)
+    told = np.clip(1.5 * (honest - 0.5) + 0.5, 0, 1)  # too low where low, too high where high
+
+    def look(probs: np.ndarray) -> tuple[float, list[float]]:
+        rows = Answers(np.stack([1 - probs, probs], axis=1), truth, np.arange(4000), np.arange(4000) >= 1000, 0)
+        one = evaluate(rows, 0.05, rng, n_resamples=50).reliability["defect"]
+        return one.error.value, [each.predicted - each.observed.value for each in one.bins]
+
+    (fair, _), (worse, gaps) = look(honest), look(told)
+    assert worse > 3 * fair
+    assert gaps[0] < -0.05
+    assert gaps[-1] > 0.05
+
+
+def test_other_rates_have_thresholds_of_the_validation_side(rng: np.random.Generator) -> None:
+    answers = make_answers(rng)
+    found = evaluate(answers, 0.05, rng, n_resamples=50)
+    assert [one.rate for one in found.rates] == [0.005, 0.01, 0.02, 0.05, 0.1], "of 300-odd good ones 0.002 is none"
+    for one in found.rates:
+        threshold = reject_threshold(answers.score[~answers.is_test & answers.is_good], one.rate)
+        above = answers.score[answers.is_test] > threshold
+        assert one.recall.value == pytest.approx(above[answers.truth[answers.is_test] > 0].mean())
+        assert one.false_rejects.value == pytest.approx(above[answers.truth[answers.is_test] == 0].mean())
+        assert one.recall.low < one.recall.value < one.recall.high
+    assert found.rates[3].recall.value == found.recall.value  # type: ignore[union-attr]
+    assert evaluate(make_answers(rng, good=None), 0.05, rng, n_resamples=5).rates == ()
 
 
 @pytest.mark.slow

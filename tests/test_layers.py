@@ -22,6 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "projection",
         "coverage",
         "proof",
+        "power",
         "promotion",
         "settling",
         "augment",
@@ -34,6 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "calibration",
+        "diagrams",
         "anchoring",
         "labelerrors",
         "labelmodel",

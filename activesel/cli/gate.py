@@ -28,7 +28,8 @@ def gate(
     """Say whether the challenger may become the champion.
 
     Compares both on the same images that neither was trained on, and logs the verdict. Ends with 0 for promote, with 4
-    for reject and with 5 for hold, and then says how many more labels would settle it. Nothing is promoted: `activesel
+    for reject and with 5 for hold, and then says how many more labels, of
+    which kind, would settle each rule that holds. Nothing is promoted: `activesel
     models promote` does that.
 
     \b
@@ -55,10 +56,13 @@ def _document(found: Gated) -> dict[str, Any]:
 
     from activesel.pipelines.gate import say_more
 
-    more = None if found.more is None else asdict(found.more)
+    more, wanted = found.more, None
+    if more is not None and (more.defects or more.good):
+        rules = [asdict(one) for one in more.wishes]
+        wanted = {"defects": more.defects, "good": more.good, "classes": more.classes, "rules": rules}
     return {
         "schema_version": 1, "verdict": found.verdict.outcome.value, "reasons": list(found.verdict.reasons),
-        "label_more": more if found.verdict.outcome == "hold" else None, "advice": say_more(found),
+        "label_more": wanted, "advice": say_more(found),
         "is_new": found.is_new, "frozen": found.n_frozen, "stream": found.n_stream, "notes": list(found.notes),
         "decision": asdict(found.decision),
     }  # fmt: skip

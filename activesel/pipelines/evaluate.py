@@ -103,6 +103,10 @@ def to_json(
         "parts": [{"name": name, "n": one.n, "defects": one.n_defects, "groups": one.n_groups,
                    "recall": _interval(one.recall), "false_rejects": _interval(one.false_rejects)}
                   for name, one in worth.parts.items()],
+        "rates": [{"false_reject_rate": one.rate, "recall": _interval(one.recall),
+                   "false_rejects": _interval(one.false_rejects)} for one in worth.rates],
+        "reliability": {name: {"error": _interval(one.error), "bins": [asdict(each) for each in one.bins]}
+                        for name, one in worth.reliability.items()},
         "confusion": worth.confusion.tolist(), "notes": list(images.notes),
     }  # fmt: skip
 

@@ -14,7 +14,7 @@ from activesel.images import thumbnail_jpeg
 from activesel.models import ModelCard
 from activesel.pipelines.tested import FROZEN, STREAM, Tested
 from activesel.records import IntArray
-from activesel.report.evaluation_page import Bar, EvaluationPage, Mistake, Picture, draw_curve
+from activesel.report.evaluation_page import Bar, EvaluationPage, Mistake, Picture, draw_curve, draw_reliability
 from activesel.report.qc_page import Tile
 from activesel.report.render import picture_url
 from activesel.workspace import Workspace
@@ -23,6 +23,7 @@ _LOG = logging.getLogger(__name__)
 MOST_KINDS = 12  # of mistakes; the rarest are left to evaluation.json
 MOST_PICTURES = 8  # of one kind
 MOST_SLICES = 60
+RELIABILITY = {"defect": "probability of a defect, 1 - p(good)", "likeliest": "confidence in the likeliest class"}
 
 
 def build_page(
@@ -41,7 +42,9 @@ def build_page(
         tuple(Bar(name, one.n_groups, one.recall, one.false_rejects)
               for name, one in list(slices.items())[:MOST_SLICES]),
         tuple(classes), tuple(tuple(row) for row in worth.confusion.tolist()),
-        draw_curve(worth.curve, worth.false_rejects, worth.recall) if has_good else None,
+        draw_curve(worth.curve, worth.false_rejects, worth.recall) if has_good else None, worth.rates,
+        tuple(draw_reliability(title, worth.reliability[name]) for name, title in RELIABILITY.items()
+              if name in worth.reliability),
         _mistakes(workspace, classes, images, answers, worth), images.digest,
     )  # fmt: skip
 

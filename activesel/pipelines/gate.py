@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from activesel.catalog import Catalog
 from activesel.errors import DataError, UsageError
-from activesel.gate import Needed, Outcome, Rules, Verdict, judge, judge_first, spend
+from activesel.gate import Needed, Rule, Rules, Verdict, Wish, judge, judge_first, spend
 from activesel.models import PREDICTIONS, Alias, Decision
 from activesel.pipelines.tested import (
     Tested,
@@ -38,15 +39,16 @@ _SAME_SET = 0.5  # share of a test set seen before from which on it is the same 
 @dataclass(frozen=True)
 class Gated:
     """decision: the line of the log. is_new: False where this pair was looked at before on the same data. n_stream,
-    n_frozen: test images drawn at random, and others. share: of the defects among the random ones, None without any.
-    more: what would settle a hold."""
+    n_frozen: test images drawn at random, and others. good: the class without a defect. shares: class -> its share of
+    the random ones, empty without any. more: what would settle a hold."""
 
     decision: Decision
     verdict: Verdict
     is_new: bool
     n_frozen: int
     n_stream: int
-    share: float | None
+    good: str | None
+    shares: Mapping[str, float]
     notes: tuple[str, ...]
 
     @property
@@ -83,7 +85,7 @@ def run_gate(
         keep_test_set(workspace, images)
         _write(workspace, decision, is_new=before is None)
     return Gated(decision, verdict, before is None, int((images.is_test & ~images.is_stream).sum()),
-                 int(images.is_stream.sum()), _share_of_defects(images, details["good"]), images.notes)  # fmt: skip
+                 int(images.is_stream.sum()), details["good"], _shares(images), images.notes)  # fmt: skip
 
 
 def read_rules(workspace: Workspace) -> Rules:
@@ -139,7 +141,7 @@ def _judge(
     if len(cards) == 1:
         recall = recall_alone(exam, scores[0], rules.false_rejects, rng, error=error, n_resamples=n_resamples)
         n_defects = len(np.unique(exam.groups[exam.is_test & ~exam.is_good]))
-        return judge_first(recall, n_defects, rejects, rules), details | {"recall": asdict(recall)}
+        return judge_first(recall, n_defects, rejects, rules, look), details | {"recall": asdict(recall)}
     found = compare(exam, scores[1], scores[0], rules.false_rejects, rng, error=error, n_resamples=n_resamples)
     parts = _by_part(exam, images, scores, rules.false_rejects)
     return judge(found, rejects, rules, look), details | {"comparison": _plain(found), "parts": parts}
@@ -191,11 +193,9 @@ def _basis(workspace: Workspace, images: Tested, rules: Rules, predictions: Sequ
     return hashlib.sha256(json.dumps(follows, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _share_of_defects(images: Tested, good: str | None) -> float | None:
+def _shares(images: Tested) -> dict[str, float]:
     drawn = [label for label, random in zip(images.labels, images.is_stream.tolist(), strict=True) if random]
-    if good is None or not drawn:
-        return None
-    return sum(label != good for label in drawn) / len(drawn)
+    return {name: n / len(drawn) for name, n in Counter(drawn).items()}
 
 
 def _plain(found: Comparison) -> dict[str, Any]:
@@ -207,14 +207,27 @@ def _now() -> str:
 
 
 def say_more(gated: Gated) -> str | None:
-    """Return what a hold waits for, as a person would be told."""
+    """Return what a hold waits for, as a person would be told: every rule that holds, with what would settle it."""
     more = gated.more
-    if gated.verdict.outcome is not Outcome.hold:
-        return None
     if more is None:
-        return "the models are too near to each other for labels to tell them apart"
-    asked = [f"{n} more parts {kind}" for n, kind in ((more.defects, "with a defect"), (more.good, "without")) if n]
-    told = " and ".join(asked) + " in the test set would likely settle it"
-    if more.defects and gated.share:
-        told += f" (about {round(more.defects / gated.share)} images drawn at random)"
+        return None
+    told = [_say_wish(one, gated) for one in more.wishes if one.defects or one.good]
+    near = [one.name or one.rule.value for one in more.wishes if not one.defects and not one.good]
+    parts = []
+    if told:
+        parts.append(f"in the test set, {'; '.join(told)} would likely settle it")
+    if near:
+        parts.append(f"{' and '.join(near)}: too near to the limit for labels to tell")
+    return "; ".join(parts)
+
+
+def _say_wish(wish: Wish, gated: Gated) -> str:
+    kind = f"of {wish.name}" if wish.rule is Rule.critical else "with a defect"
+    asked = [f"{n} more parts {what}" for n, what in ((wish.defects, kind), (wish.good, "without a defect")) if n]
+    good = gated.shares.get(gated.good or "", 0.0)
+    share = gated.shares.get(wish.name, 0.0) if wish.rule is Rule.critical else 1.0 - good
+    drawn = [n / one for n, one in ((wish.defects, share), (wish.good, good)) if n and one]
+    told = " and ".join(asked) + (f" for {wish.name or wish.rule.value}" if wish.good or not wish.name else "")
+    if gated.shares and len(drawn) == len(asked):
+        told += f" (about {round(max(drawn))} images drawn at random)"
     return told

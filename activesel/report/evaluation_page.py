@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from activesel import __version__
+from activesel.diagrams import AtRate, Bin, Reliability
 from activesel.proof import Interval
 from activesel.report.qc_page import Tile
 from activesel.report.render import format_count
@@ -60,10 +61,28 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class BinMark:
+    """One bin in pixels. point: (x, y), cross: (x of its least and greatest probability, y of its interval's ends)."""
+
+    point: tuple[float, float]
+    cross: tuple[float, float, float, float]
+    bin: Bin
+
+
+@dataclass(frozen=True)
+class ReliabilityChart:
+    """title: what the probability is of."""
+
+    title: str
+    error: Interval
+    marks: tuple[BinMark, ...]
+
+
+@dataclass(frozen=True)
 class EvaluationPage:
     """found: share of each class that is called a defect, beside it its AUPRC; named: F1 of each class, and its AUPRC.
     parts, slices: recall, and beside it the false-reject rate. confusion: true class by row. curve: None without a good
-    class."""
+    class. rates: beside it, what other thresholds would give."""
 
     title: str
     lead: str
@@ -76,6 +95,8 @@ class EvaluationPage:
     classes: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...]
     curve: Curve | None
+    rates: tuple[AtRate, ...]
+    reliability: tuple[ReliabilityChart, ...]
     mistakes: tuple[Mistake, ...]
     test_set: str
 
@@ -93,6 +114,18 @@ def draw_curve(points: npt.NDArray[np.float64], at: Interval | None, recall: Int
         last = found if rejects <= x_max else last
     cross = (x * at.low, x * min(at.high, x_max), y * (1 - recall.low), y * (1 - recall.high))
     return Curve(f"M0,{height}" + "".join(steps), x_max, (x * at.value, y * (1 - recall.value)), cross)
+
+
+def draw_reliability(title: str, found: Reliability) -> ReliabilityChart:
+    """Return the bins in pixels, probability from left to right, observed share from the foot up, both 0..1."""
+    width, height = CURVE_PX
+
+    def mark(one: Bin) -> BinMark:
+        seen = one.observed
+        cross = (width * one.low, width * one.high, height * (1 - seen.low), height * (1 - seen.high))
+        return BinMark((width * one.predicted, height * (1 - seen.value)), cross, one)
+
+    return ReliabilityChart(title, found.error, tuple(mark(one) for one in found.bins))
 
 
 def render_evaluation(page: EvaluationPage) -> str:

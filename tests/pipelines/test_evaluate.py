@@ -43,6 +43,34 @@ def test_the_page_shows_mistakes_and_needs_nothing_else(gated: Job) -> None:
     assert "<script" not in text
 
 
+def test_reliability_is_told_to_programs_and_drawn(gated: Job) -> None:
+    add_model(gated, 1, 2.0)
+    found = evaluate_model(gated.open(*PLAIN))
+    assert found.page is not None
+    told, text = found.document["reliability"], found.page.read_text()
+    assert sum(one["n"] for one in told["defect"]["bins"]) == found.document["images"]["test"]
+    assert text.count('class="diagonal"') == 2
+    bins = [one for each in told.values() for one in each["bins"]]
+    drawn = text[text.index('id="reliability"') : text.index('id="classes"')]
+    assert drawn.count("<circle") == len(bins) > 6
+    for one in bins:
+        assert f'<td class="num">{one["observed"]["value"]:.3f}</td>' in drawn
+    assert f"expected calibration error {told['defect']['error']['value']:.3f}" in drawn
+    curve = text[text.index('id="curve"') : text.index('id="reliability"')]
+    assert curve.count('<th scope="row"') == len(found.document["rates"]) > 0, "a table beside the curve"
+
+
+def test_without_a_good_class_no_section_is_empty(gated: Job) -> None:
+    add_model(gated, 1, 2.0, good=None)
+    found = evaluate_model(gated.open(*PLAIN))
+    assert found.page is not None
+    text = found.page.read_text()
+    assert (list(found.document["reliability"]), found.document["rates"]) == (["likeliest"], [])
+    assert text.count('class="diagonal"') == 1
+    assert not re.search(r"<tbody>\s*</tbody>", text)
+    assert set(re.findall(r'href="#(\w+)"', text)) == set(re.findall(r'<section id="(\w+)"', text))
+
+
 def test_a_dry_run_writes_nothing(gated: Job) -> None:
     add_model(gated, 1, 2.0)
     before = snapshot_tree(gated.workspace.state)

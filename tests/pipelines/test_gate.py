@@ -58,6 +58,25 @@ def test_a_model_that_is_alike_is_held_and_labels_are_asked_for(gated: Job) -> N
     assert "settle it" in (story.say_more(found) or "") or "too near" in (story.say_more(found) or "")
 
 
+def test_the_advice_is_of_what_holds(gated: Job) -> None:
+    add_model(gated, 1, 2.5)
+    registry.promote(gated.workspace, "1".zfill(12), force="to begin with")
+    add_model(gated, 2, 6.0)
+    tight = gate(gated, None, "gate.most_false_rejects=0.5")
+    assert "they may be above the budget" in "; ".join(tight.verdict.reasons)
+    assert tight.more is not None
+    assert (tight.more.defects, len(tight.more.wishes)) == (0, 1)
+    assert (story.say_more(tight) or "").endswith(
+        "more parts without a defect for false rejects would likely settle it"
+    )
+    both = gate(gated, None, "gate.most_false_rejects=0.5", 'gate.critical=["crack"]', "gate.least_class=60")
+    assert both.more is not None
+    n = 60 - sum(gated.kind_of(one) == "crack" for one in ids_that_test(gated.open(*PLAIN)))
+    assert both.more.classes == {"crack": n}
+    told = story.say_more(both) or ""
+    assert f"{n} more parts of crack; {both.more.good} more parts without a defect for false rejects" in told
+
+
 def test_the_same_pair_again_is_no_new_look(gated: Job) -> None:
     add_model(gated, 1, 2.5)
     first = gate(gated)
