@@ -1,4 +1,4 @@
-"""Install servers that tests run for real, each into an environment of its own below build/.
+"""Install programs that tests run for real, each into an environment of its own below build/.
 
     python scripts/install_server.py label-studio mlflow
 
@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# Package -> the version that docs/label_studio.md and docs/evaluation.md were tested with.
-VERSIONS = {"label-studio": "1.23.2", "mlflow": "3.17.2"}
+# Package -> the version that docs/label_studio.md, evaluation.md and flywheel.md were tested with.
+VERSIONS = {"label-studio": "1.23.2", "mlflow": "3.17.2", "apache-airflow": "3.3.2"}
 
 
 def install(package: str, folder: Path) -> str:
