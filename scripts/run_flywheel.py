@@ -116,6 +116,8 @@ def describe_varied(document: Mapping[str, Any]) -> list[str]:
             f"| {gain.difference:+.3f}{_half(gain.half)} | {', '.join(str(one['n_variants']) for one in here)} |"
         )
     said = f"behind in round {', '.join(map(str, behind))}: not met" if behind else "met"
+    if not any(one["n_variants"] for seed in ours for one in seed):
+        said += ", and no more than that: the proof promoted none, so both are the same flywheel"
     return [*rows, "", f"Goal: with variants at least as good in every round: {said}.", ""]
 
 
