@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from activesel.catalog import Catalog
+from activesel.catalog.batches import Batches
 from activesel.config import load_config
 from activesel.errors import UnreachableError
 from activesel.pipelines.select import SelectRequest, select_batch
@@ -33,7 +34,7 @@ NO_CAP = "duplicates.group_cap=0"
 
 def test_killed_between_the_folder_and_the_record(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(Catalog, "add_batch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(Batches, "add", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             job.select(6, "selection.explore=0.5")
     assert job.batch_folders == ["0001"]

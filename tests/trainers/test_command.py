@@ -162,9 +162,13 @@ def test_ctrl_c_ends_the_whole_group(work: Work) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)
-    thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        run_command(f"{line} {_manifest(work)}", work.root, work.scratch, 60.0)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
+    try:
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            run_command(f"{line} {_manifest(work)}", work.root, work.scratch, 60.0)
+    finally:
+        signal.signal(signal.SIGINT, before)
     thread.join()
     assert is_gone(int((work.root / "pid").read_text()))
 
