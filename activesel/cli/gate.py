@@ -28,9 +28,8 @@ def gate(
     """Say whether the challenger may become the champion.
 
     Compares both on the same images that neither was trained on, and logs the verdict. Ends with 0 for promote, with 4
-    for reject and with 5 for hold, and then says how many more labels, of
-    which kind, would settle each rule that holds. Nothing is promoted: `activesel
-    models promote` does that.
+    for reject and with 5 for hold, and then says how many more labels, of which kind, would settle each rule that
+    holds. Nothing is promoted: `activesel models promote` does that.
 
     \b
     Example:
