@@ -100,7 +100,8 @@ def describe_varied(document: Mapping[str, Any]) -> list[str]:
     ours, without = document["points"]["activesel"], document["points"]["without variants"]
     rows = [
         f"## {VARIED}, with variants", "",
-        f"`--synthesis --rounds {len(ours[0])} --seeds {document['seeds']}`: {' and '.join(VARIED_CLASSES)} want 60 images each, more than the "
+        f"`--synthesis --rounds {len(ours[0])} --seeds {document['seeds']}`: "
+        f"{' and '.join(VARIED_CLASSES)} want 60 images each, more than the "
         "pool has, so variants of them are made every round, proved on the round's real images, and trained on where "
         "the proof promotes them. Where it promotes none, both flywheels are the same.", "",
         "| round | labels | macro-F1 | without variants | difference | variants trained on, by seed |",
