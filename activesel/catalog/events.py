@@ -17,6 +17,7 @@ from activesel.records import DeadLetter, Event
 
 _Transaction = Callable[[], AbstractContextManager[sa.Connection]]
 _PART_ROWS = 5000  # events read at a time, each with its own JSON
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, allow_nan=False)
 _COLUMNS = ("source", "id", "type", "image_id", "prediction_id", "time", "received", "data")
 
 
@@ -161,7 +162,7 @@ def _insert_unknown(
 
 def _to_row(one: Event) -> dict[str, Any]:
     fields = {name: getattr(one, name) for name in _COLUMNS[:-1]}
-    return {**fields, "data": json.dumps(one.data, sort_keys=True, ensure_ascii=False, allow_nan=False)}
+    return {**fields, "data": _ENCODER.encode(one.data)}
 
 
 def _from_row(row: Any) -> Event:

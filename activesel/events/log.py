@@ -25,6 +25,7 @@ from activesel.records import DeadLetter, Event
 
 SEGMENT_BYTES = 16 << 20
 _NAME = re.compile(r"(\d{10})\.log")
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 _LOG = logging.getLogger(__name__)
 
 
@@ -32,7 +33,7 @@ def encode(read: Read) -> bytes:
     """Return one payload's events and dead letters as a record."""
     events = [[e.source, e.id, e.type, e.image_id, e.prediction_id, e.time, e.received, e.data] for e in read.events]
     dead = [[d.format, d.reason, d.received, d.payload] for d in read.dead]
-    body = json.dumps([events, dead], separators=(",", ":")).encode()
+    body = _ENCODER.encode([events, dead]).encode()
     return b"%08x %s\n" % (zlib.crc32(body), body)
 
 

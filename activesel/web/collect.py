@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable
@@ -20,6 +21,8 @@ from activesel.workspace import Workspace
 
 TOKEN_VARIABLE = "ACTIVESEL_EVENTS_TOKEN"
 _LEAST_TOKEN = 16
+_BODY_S = 30.0  # for a request's body to arrive
+_GARBAGE = 20_000  # objects made before a look for cycles; 64 requests at once hold some thousands
 
 
 @dataclass(frozen=True)
@@ -63,17 +66,25 @@ def serve_events(workspace: Workspace, host: str, port: int, announce: Callable[
             drainer.stop()
             log.close()
 
-        config = uvicorn.Config(create_collector(collector, live), http=patient_protocol(), log_level="error",
-                                access_log=False, server_header=False, proxy_headers=False, ws="none",
+        config = uvicorn.Config(create_collector(collector, live), http=patient_protocol(body_s=_BODY_S), ws="none",
+                                log_level="error", access_log=False, server_header=False, proxy_headers=False,
                                 timeout_keep_alive=60)  # fmt: skip
         shown = f"[{host}]" if ":" in host else host
         url, warning = f"http://{shown}:{listener.getsockname()[1]}", "" if is_loopback(host) else (
             "what is sent can be read on the way (no TLS); the token is a secret")  # fmt: skip
+        _let_be()
         announce(Collecting(url, token, log.backlog_bytes, warning))
         try:
             uvicorn.Server(config).run(sockets=[listener])
         except KeyboardInterrupt:
             return  # the usual way to end
+
+
+def _let_be() -> None:
+    """Spare the garbage collector what stays for good, and look less often: a tenth of a request's time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE)
 
 
 def read_token(workspace: Workspace) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -17,21 +18,25 @@ LENGTH = b"content-length: 4\r\n\r\n"
 Told = Callable[[bytes], Awaitable[None]]
 
 
-async def echo(_scope: Any, receive: Any, send: Any) -> None:
-    """Answer with the body, once it is there."""
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    """Answer with the body, once it is there, and a while later where the path says so."""
     body, more = b"", True
     while more:
         message = await receive()
         body, more = body + message.get("body", b""), message.get("more_body", False)
+        if message["type"] == "http.disconnect":
+            return
+    if scope["path"] == "/slow":
+        await asyncio.sleep(0.7)
     length = str(len(body)).encode()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
     await send({"type": "http.response.body", "body": body})
 
 
 @contextlib.asynccontextmanager
-async def connected(timeout_s: float = 0.3) -> AsyncIterator[tuple[asyncio.StreamReader, Told]]:
+async def connected(head_s: float = 0.3, body_s: float = math.inf) -> AsyncIterator[tuple[asyncio.StreamReader, Told]]:
     """A connection to a server of its own; what is sent with the second value need not arrive."""
-    config = uvicorn.Config(echo, port=0, http=patient_protocol(timeout_s), log_level="critical", lifespan="off",
+    config = uvicorn.Config(echo, port=0, http=patient_protocol(head_s, body_s), log_level="critical", lifespan="off",
                             ws="none", timeout_keep_alive=30)  # fmt: skip
     server = uvicorn.Server(config)
     config.load()
@@ -112,7 +117,47 @@ def test_the_next_request_has_its_own_clock_and_an_idle_line_is_left_alone() -> 
     run(story)
 
 
-def test_a_slow_body_is_somebody_elses_to_bound() -> None:
+@pytest.mark.parametrize("rest", [b"", b"ab"], ids=["nothing", "half"])
+def test_a_body_that_does_not_come_is_answered_408(rest: bytes) -> None:
+    async def story() -> None:
+        async with connected(30, 0.3) as (reader, send):
+            await send(HEAD + LENGTH)
+            await asyncio.sleep(0.1)
+            await send(rest)
+            assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
+
+    run(story)
+
+
+def test_the_next_body_has_its_own_clock() -> None:
+    async def story() -> None:
+        async with connected(30, 0.3) as (reader, send):
+            for _ in range(2):
+                await send(HEAD + LENGTH + b"ab")
+                await asyncio.sleep(0.1)
+                await send(b"cd")
+                assert b"abcd" in await reader.readuntil(b"abcd")
+                await asyncio.sleep(0.5)  # longer than a body may take
+            await send(HEAD + LENGTH + b"abc")
+            assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
+
+    run(story)
+
+
+def test_a_body_that_waits_for_an_earlier_answer_is_not_late() -> None:
+    async def story() -> None:
+        async with connected(30, 0.2) as (reader, send):
+            slow = b"POST /slow HTTP/1.1\r\nhost: x\r\n" + LENGTH
+            for piece in (slow + b"abcd", HEAD + LENGTH + b"ef", b"gh"):  # no more is read before the first answer
+                await send(piece)
+                await asyncio.sleep(0.1)
+            answers = await reader.readuntil(b"efgh")
+            assert answers.count(b"HTTP/1.1 200 ") == 2
+
+    run(story)
+
+
+def test_a_slow_body_is_somebody_elses_to_bound_where_no_time_is_given() -> None:
     async def story() -> None:
         async with connected() as (reader, send):
             await send(HEAD + LENGTH + b"ab")
