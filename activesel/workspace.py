@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import glob
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from activesel.atomic import whole_file
 from activesel.config import Config, load_config
-from activesel.errors import DataError, LockedError, UnreachableError
+from activesel.errors import DataError, LockedError
 from activesel.records import CatalogPlace, CatalogServer
 
 SETTINGS_NAME = "activesel.yaml"
@@ -107,37 +106,13 @@ def find_workspace(start: Path, overrides: Sequence[str] = ()) -> Workspace:
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write a file so that it is either absent (or old) or complete, whatever kills the process.
+    """Write a file that is absent (or old) or complete, whatever kills the process.
 
     Raises:
         UnreachableError: the disk is full or the folder cannot be written.
     """
-    payload = content.encode("utf8") if isinstance(content, str) else content
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise UnreachableError("cannot write", where=str(path), found=error.strerror or str(error)) from None
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(payload)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(name, 0o644)  # noqa: PTH101 - mkstemp gives a name, not a Path
-        os.replace(name, path)  # noqa: PTH105
-    except OSError as error:
-        Path(name).unlink(missing_ok=True)
-        raise UnreachableError("cannot write", where=str(path), found=error.strerror or str(error),
-                               hint="free some space, then run the same command again") from None  # fmt: skip
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def clear_unfinished(path: Path) -> None:
-    """Remove what runs left that were killed while they wrote this file; the caller holds what guards it."""
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*"):
-        leftover.unlink(missing_ok=True)
+    with whole_file(path) as stream:
+        stream.write(content.encode("utf8") if isinstance(content, str) else content)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Lowest first. A folder's files may import each other. README.md draws the same picture.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "seeds", "progress", "tensors", "heap", "journal", "ids"),
-    ("config", "records", "requirements", "annotations", "models"),
+    ("atomic", "config", "records", "requirements", "annotations", "models"),
     (
         "uncertainty",
         "novelty",

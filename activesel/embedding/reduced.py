@@ -9,7 +9,6 @@ import contextlib
 import json
 import logging
 import os
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from activesel.atomic import whole_file
 from activesel.errors import DataError, UnreachableError
 from activesel.ids import ID_BYTES, IdArray
 from activesel.workspace import write_json
@@ -126,25 +126,15 @@ def _open(folder: Path, about: dict[str, Any], *, check: bool = True) -> Reduced
 
 def _write_rows(path: Path, shape: tuple[int, int], tail: bytes, fill: Callable[[Half], None]) -> int:
     """Write the file under a name of its own, then give it its name; return its checksum."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "r+b") as stream:
-            _reserve(stream.fileno(), shape[0] * shape[1] * 2 + len(tail))
-            stream.seek(shape[0] * shape[1] * 2)
-            stream.write(tail)
-            stream.flush()
-            rows = np.memmap(name, np.float16, mode="r+", shape=shape)
-            fill(rows)
-            rows.flush()
-            del rows
-            os.fsync(stream.fileno())
-        checksum = _checksum(np.memmap(name, np.uint8, mode="r"))
-        os.chmod(name, 0o644)  # noqa: PTH101 - mkstemp gives a name, not a Path
-        os.replace(name, path)  # noqa: PTH105
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return checksum
+    with whole_file(path) as stream:
+        _reserve(stream.fileno(), shape[0] * shape[1] * 2 + len(tail))
+        stream.seek(shape[0] * shape[1] * 2)
+        stream.write(tail)
+        stream.flush()
+        rows = np.memmap(stream, np.float16, mode="r+", shape=shape)
+        fill(rows)
+        rows.flush()
+        return _checksum(np.memmap(stream, np.uint8, mode="r"))
 
 
 def _reserve(handle: int, n_bytes: int) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from activesel.errors import DataError, UnreachableError
+from activesel.atomic import whole_file
+from activesel.errors import DataError
 
 _TYPES = {"I32": np.dtype(np.int32), "I64": np.dtype(np.int64), "F32": np.dtype(np.float32), "U8": np.dtype(np.uint8)}
 _NAMES = {dtype: name for name, dtype in _TYPES.items()}
@@ -36,23 +35,10 @@ def write_arrays(path: Path, arrays: Arrays) -> None:
         position = stop
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % _LENGTH_BYTES)  # the arrays start at a multiple of 8
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(len(text).to_bytes(_LENGTH_BYTES, "little") + text)
-            for array in arrays.values():
-                stream.write(np.ascontiguousarray(array).data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)  # noqa: PTH105 - mkstemp gives a name, not a Path
-    except OSError as error:
-        raise UnreachableError("cannot write", where=str(path), found=error.strerror or str(error),
-                               hint="free some space, then run the same command again") from None  # fmt: skip
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+    with whole_file(path) as stream:
+        stream.write(len(text).to_bytes(_LENGTH_BYTES, "little") + text)
+        for array in arrays.values():
+            stream.write(np.ascontiguousarray(array).data)
 
 
 def map_arrays(path: Path, columns: Columns) -> dict[str, npt.NDArray[Any]]:

@@ -19,7 +19,7 @@ from activesel.embedding.readout import RawReadOut
 from activesel.errors import DataError
 from activesel.records import ImageRow, Quarantined
 from activesel.seeds import derive_rng
-from activesel.workspace import Workspace, clear_unfinished, write_atomic
+from activesel.workspace import Workspace, write_atomic
 
 _LOG = logging.getLogger(__name__)
 
@@ -58,7 +58,6 @@ def ensure_bank(workspace: Workspace, rows: Sequence[ImageRow]) -> tuple[Quarant
     for start in range(0, len(order), step):
         patches, broken = _read_patches(workspace, reader, order[start : start + step])
         if patches is not None:
-            clear_unfinished(path)
             write_atomic(path, bank_bytes(fit_bank(patches, derive_rng(workspace.config.seed, "bank", "patches"))))
             _LOG.info("made a bank of patches from %d images: %s", len(patches), path)
             return ()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from activesel.atomic import whole_file
 from activesel.errors import DataError, RefusedError, UsageError
 from activesel.models import Predictor
 
@@ -81,21 +80,14 @@ def export_onnx(predictor: Predictor, path: Path) -> Exported:
                          expected="a model of activesel's own trainers")  # fmt: skip
     network.to("cpu", dtype=_float32())
     probes = probe(predictor)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".onnx")
-    os.close(handle)
-    unproven = Path(name)
-    try:
+    with whole_file(path) as stream:  # it gets its name only once it is proven
+        unproven = Path(stream.name)
         _write(network, probes, unproven)
         parity = compare(predictor, OnnxPredictor(unproven, predictor), probes)
         if not parity.difference <= LARGEST_DIFFERENCE:
             raise RefusedError("the ONNX file does not answer as the model does", where=str(path),
                                found=f"probabilities {parity.difference:.2g} apart",
                                expected=f"at most {LARGEST_DIFFERENCE:g}")  # fmt: skip
-        unproven.chmod(0o644)
-        os.replace(unproven, path)  # noqa: PTH105 - it appears whole, and only once it is proven
-    finally:
-        unproven.unlink(missing_ok=True)
     return Exported(path, path.stat().st_size, tuple(probes.shape[1:]), tuple(predictor.classes), parity)
 
 

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from activesel.errors import DataError
 from activesel.looks import Look
-from activesel.workspace import Workspace, clear_unfinished, write_json
+from activesel.workspace import Workspace, write_json
 
 SCHEMA_VERSION = 1
 MOST_BYTES = 16 * 2**20  # some 80,000 looks
@@ -54,7 +54,6 @@ def keep_look(workspace: Workspace, batch_id: str, look: Look | None) -> bool:
     earlier = read_looks(workspace, batch_id)
     if look is None or look in earlier:
         return False
-    clear_unfinished(looks_path(workspace, batch_id))
     write_json(looks_path(workspace, batch_id),
                {"schema_version": SCHEMA_VERSION, "looks": [asdict(one) for one in (*earlier, look)]})  # fmt: skip
     return True

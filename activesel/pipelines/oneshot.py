@@ -18,7 +18,7 @@ from activesel.pipelines.select import BatchResult, SelectRequest, select_batch
 from activesel.pipelines.tables import write_blocks
 from activesel.sources import read_source
 from activesel.strategies import find_strategy
-from activesel.workspace import SETTINGS_NAME, Workspace, clear_unfinished
+from activesel.workspace import SETTINGS_NAME, Workspace
 
 _BLOCK_BYTES = 1 << 22
 BATCH_FILES = ("batch.csv", "batch.json", "report.html", "stands_for.csv")
@@ -70,12 +70,7 @@ def open_output(folder: Path, overrides: Sequence[str]) -> Workspace:
 
 
 def place_batch(batch: Path, folder: Path) -> None:
-    """Copy a batch's files to where the user looks for them, each appearing whole, batch.csv last.
-
-    What killed runs left half-written there is removed; the caller holds the lock.
-    """
-    for name in (*BATCH_FILES, SETTINGS_NAME):
-        clear_unfinished(folder / name)
+    """Copy a batch's files to where the user looks for them, each appearing whole, batch.csv last."""
     for name in reversed(BATCH_FILES):
         target = folder / name
         if not target.exists() or not filecmp.cmp(batch / name, target, shallow=False):

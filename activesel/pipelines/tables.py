@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from activesel.errors import UnreachableError
+from activesel.atomic import whole_file
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?", re.ASCII)
@@ -36,16 +35,6 @@ def write_blocks(path: Path, blocks: Iterator[bytes]) -> None:
     Raises:
         UnreachableError: the disk is full or the folder cannot be written.
     """
-    draft = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as stream:
-            for block in blocks:
-                stream.write(block)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(draft, path)  # noqa: PTH105
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise UnreachableError("cannot write", where=str(path), found=error.strerror or str(error),
-                               hint="free some space, then run the same command again") from None  # fmt: skip
+    with whole_file(path) as stream:
+        for block in blocks:
+            stream.write(block)

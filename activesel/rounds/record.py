@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from activesel.errors import DataError
-from activesel.workspace import Workspace, clear_unfinished, write_json
+from activesel.workspace import Workspace, write_json
 
 SCHEMA_VERSION = 1
 FILE = "round.json"
@@ -102,7 +102,6 @@ def begin(workspace: Workspace, settings: Mapping[str, Any], names: Sequence[str
 def save(workspace: Workspace, current: Round) -> None:
     """Write a round as it stands, atomically."""
     path = folder_of(workspace, current.number) / FILE
-    clear_unfinished(path)
     write_json(path, {"schema_version": SCHEMA_VERSION, **asdict(current)})
 
 
