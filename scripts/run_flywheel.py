@@ -35,7 +35,7 @@ SETS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 # on the real images of the round, and trained on where the proof promotes them.
 VARIED, VARIED_CLASSES = "magnetic_tile", ("crack", "fray")
 VARIED_SETTINGS = ("rounds.synthesis_count=40",)
-HEAD = """Written by `{command}`.
+HEAD = """Written by `python scripts/run_flywheel.py --data ../shared/data`, `--only` and `--seeds` as below.
 
 Half of each set is the pool; the other half, whole groups apart, only scores each round's newest model. Every label
 trains, in the arms as in the model with all of them, since the test is outside: `dataset.validation` and `dataset.test`
@@ -62,11 +62,11 @@ def folder_of(work: Path, name: str, *, varied: bool) -> Path:
 
 
 def write_requirements(path: Path, table: Path) -> None:
-    """Ask for 60 images of each rare defect; the masks are the table's."""
+    """Ask for 60 images of each rare defect; the masks are the table's. The first labels may have shown none yet."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join([
         "schema_version: 1", "good: free", "group_column: neardup_group", f"masks: {table}", "classes:",
-        *(f"  {name}: {{images: 60}}" for name in VARIED_CLASSES),
+        *(f"  {name}: {{images: 60, unseen: true}}" for name in VARIED_CLASSES),
     ]) + "\n", encoding="utf8")  # fmt: skip
 
 
@@ -78,8 +78,8 @@ def describe(name: str, document: Mapping[str, Any]) -> list[str]:
     pool = float(np.mean(document["pool"]))
     rows = [
         f"## {name}", "",
-        f"{document['images']} images of {len(document['classes'])} classes, {pool:.0f} in the pool; "
-        f"{document['seeds']} seeds. A model with every label of the pool: macro-F1 {full:.3f}.", "",
+        f"`--only {name} --seeds {document['seeds']}`: {document['images']} images of {len(document['classes'])} "
+        f"classes, {pool:.0f} in the pool. A model with every label of the pool: macro-F1 {full:.3f}.", "",
         "| round | labels | of the pool | macro-F1 | random | difference | defects | random | money | random |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
@@ -159,9 +159,9 @@ def _half(half: float) -> str:
     return f" ± {half:.3f}" if np.isfinite(half) else ""
 
 
-def write_page(work: Path, command: str) -> None:
+def write_page(work: Path) -> None:
     done = [name for name in SETS if (work / name / "simulation.json").exists()]
-    lines = ["# The flywheel, measured", "", *HEAD.format(command=command).splitlines(), ""]
+    lines = ["# The flywheel, measured", "", *HEAD.splitlines(), ""]
     for name in done:
         lines += describe(name, json.loads((work / name / "simulation.json").read_text(encoding="utf8")))
     varied = folder_of(work, VARIED, varied=True) / "simulation.json"
@@ -186,7 +186,7 @@ def main() -> None:
     names = [VARIED] if asked.synthesis else list(SETS) if asked.only is None else [asked.only]
     for name in names:
         run_set(name, asked)
-    write_page(asked.work, f"python scripts/run_flywheel.py --data ../shared/data --seeds {asked.seeds}")
+    write_page(asked.work)
 
 
 if __name__ == "__main__":
