@@ -36,9 +36,20 @@ def sample_rows(n: int) -> npt.NDArray[np.int64]:
 
 
 def fit_directions(sample: npt.NDArray[np.float32], components: int) -> npt.NDArray[np.float32]:
-    """Return the ``components`` leading singular directions of unit rows (s, d): (d, components)."""
-    _, directions = np.linalg.eigh((sample.T @ sample).astype(np.float64))
-    return np.ascontiguousarray(directions[:, ::-1][:, :components], dtype=np.float32)
+    """Return the ``components`` leading singular directions of unit rows (s, d): (d, components).
+
+    From the smaller of the two Gram matrices, (d, d) or (s, s), which have the same eigenvalues; time O(min(s, d)^3).
+    Rows that span fewer dimensions have no more directions: those that lack are zero where s < d.
+    """
+    from scipy.linalg import eigh
+
+    s, d = sample.shape
+    gram = (sample.T @ sample if s >= d else sample @ sample.T).astype(np.float64)
+    values, vectors = eigh(gram, subset_by_index=[len(gram) - components, len(gram) - 1])
+    if s < d:
+        least = np.finfo(np.float32).eps * np.trace(gram)  # what is smaller is rounding
+        vectors = sample.T @ (vectors * np.where(values > least, 1 / np.sqrt(np.maximum(values, least)), 0))
+    return np.ascontiguousarray(vectors[:, ::-1], dtype=np.float32)
 
 
 def apply_directions(vectors: FloatArray, directions: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:

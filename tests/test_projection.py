@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from activesel.projection import (
     BLOCK_ROWS,
@@ -57,6 +58,26 @@ def test_fit_and_apply_are_reduce() -> None:
     expected = unit(vectors @ np.linalg.svd(vectors, full_matrices=False)[2][:7].T)
     similarity = np.abs(reduced.astype(np.float32) @ reduced.astype(np.float32).T)
     assert np.abs(similarity - np.abs(expected @ expected.T)).max() < 5e-3
+
+
+@pytest.mark.parametrize("s", [90, 60, 200], ids=["more dimensions than rows", "many more", "more rows"])
+def test_directions_are_the_leading_singular_vectors(s: int) -> None:
+    rng = np.random.default_rng(0)
+    sample = unit(rng.normal(size=(s, 120)) * np.arange(1, 121) ** -0.5).astype(np.float32)
+    directions = fit_directions(sample, 10)
+    expected = np.linalg.svd(sample.astype(np.float64), full_matrices=False)[2][:10].T
+    assert directions.shape == (120, 10)
+    assert np.abs(np.abs((directions * expected).sum(axis=0)) - 1).max() < 1e-5, "each its own, in order"
+    assert np.abs(directions.T @ directions - np.eye(10)).max() < 1e-5
+
+
+def test_copies_span_no_more_directions_than_they_are() -> None:
+    few = unit(np.random.default_rng(0).normal(size=(5, 120))).astype(np.float32)
+    directions = fit_directions(np.repeat(few, 8, axis=0), 12)
+    assert np.abs(directions[:, :5].T @ directions[:, :5] - np.eye(5)).max() < 1e-5
+    assert not directions[:, 5:].any()
+    kept = few @ directions
+    assert np.abs(kept @ kept.T - few @ few.T).max() < 1e-5
 
 
 def test_the_sample_is_spread_over_all() -> None:
