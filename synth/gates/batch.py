@@ -32,7 +32,7 @@ class Batch:
         self._limits, self._embed = limits, embed
         self._real_crops = [donor_crop(donor) for donor in donors]
         self._real = describe(self._real_crops, embed)
-        self._real_like = likeness_rows(self._real_crops, embed)
+        self._real_like = likeness_rows(self._real_crops, self._real, embed)
         self._kept: list[Rows] = []
         self._kept_like = np.zeros((0, 0), np.float32)
         self._n_like = 0
@@ -46,7 +46,8 @@ class Batch:
     def judge(self, variants: Sequence[Variant], groups: Sequence[str]) -> list[list[Verdict]]:
         """Judge variants in order and keep those that pass. groups: of the donor, for a recipe of the host."""
         crops = [variant_crop(variant, group) for variant, group in zip(variants, groups, strict=True)]
-        rows, like = describe(crops, self._embed), likeness_rows(crops, self._embed)
+        rows = describe(crops, self._embed)
+        like = likeness_rows(crops, rows, self._embed)
         verdicts = []
         for i, crop in enumerate(crops):
             limits = self._limits if variants[i].plan.source == "donor" else self._limits.for_recipes()

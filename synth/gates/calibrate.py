@@ -42,7 +42,7 @@ def calibrate(donors: Sequence[Donor], hosts: Sequence[Host], embed: Embedder | 
         contrast=(max(LEAST_CONTRAST, contrast[0] or 0.0), contrast[1]),
         seam=(None, max(0.12, max(seams) * (1.6 if n < ENOUGH else 1.35))),
         boxy=min(0.99, max(0.92, max(boxiness(donor.mask) for donor in donors) + 0.03)),
-        near=_near_limit(likeness_rows(crops, embed), groups),
+        near=_near_limit(likeness_rows(crops, rows, embed), groups),
         realism=(None, _realism_limit(rows, crops, groups, embed)),
         n_real=n,
         uncalibrated=few,

@@ -105,9 +105,9 @@ def thumbnails(crops: Sequence[Crop]) -> Rows:
     return rows
 
 
-def likeness_rows(crops: Sequence[Crop], embed: Embedder | None) -> Rows:
-    """Return unit rows (n, d) whose cosine finds copies: the embedder's, or thumbnails."""
-    return describe(crops, embed) if embed is not None else thumbnails(crops)
+def likeness_rows(crops: Sequence[Crop], described: Rows, embed: Embedder | None) -> Rows:
+    """Return unit rows (n, d) whose cosine finds copies: thumbnails, or what ``describe`` gave with an embedder."""
+    return described if embed is not None else thumbnails(crops)
 
 
 def distances(rows: Rows, to: Rows) -> Rows:

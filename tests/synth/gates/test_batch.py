@@ -46,6 +46,18 @@ def test_a_copy_of_a_real_one_is_found_with_and_without_an_embedder() -> None:
         assert "copy of a real defect" in verdicts[-1].reason
 
 
+def test_the_embedder_sees_each_picture_once() -> None:
+    seen: list[int] = []
+
+    def counting(pictures: list[Image]) -> Rows:
+        seen.append(len(pictures))
+        return small_embedder(pictures)
+
+    batch = Batch(PITS, LIMITS, counting)
+    batch.judge([draw("pit", seed, host(seed)) for seed in (2, 3, 4)], ["a"] * 3)
+    assert seen == [len(PITS), 3]
+
+
 def test_the_same_twice_is_found() -> None:
     batch = Batch(PITS, LIMITS)
     variant = draw("pit", 2, host(2))
