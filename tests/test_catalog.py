@@ -230,9 +230,9 @@ def test_a_catalog_that_another_process_holds(
 
 def test_many_images_come_back_fast(catalog: Catalog) -> None:
     rows = [
-        (ImageRow(f"{n:032x}", f"/line/{n:07}.png", 64, 64, "PNG", {"lot": str(n % 100)}), STAMP) for n in range(30_000)
+        (ImageRow(f"{n:032x}", f"/line/{n:07}.png", 64, 64, "PNG", {"lot": str(n % 100)}), STAMP) for n in range(10_000)
     ]
     catalog.add_images(rows, "s")
     started = time.process_time()
-    assert len(catalog.images()) == 30_000
-    assert time.process_time() - started < 1.5  # about 0.2 s on an idle core
+    assert len(catalog.images()) == 10_000
+    assert time.process_time() - started < 0.5  # about 0.07 s on an idle core

@@ -201,7 +201,7 @@ def write_texture(path: Path, side: int, seed: int, defect: tuple[int, int, int]
 def test_the_image_with_a_small_defect_is_the_oddest(
     side: int, tiles: int, defect: tuple[int, int, int], settings: Settings, tmp_path: Path
 ) -> None:
-    number = 16 if tiles else 40
+    number = 10 if tiles else 40
     paths = [write_texture(tmp_path / f"{i:02d}.png", side, i, defect if i == 5 else None) for i in range(number)]
     config = settings("efficientnet_lite0", pooling="defect-aware", tiles=tiles, batch_size=8)
     found = embed_all(open_backbone(config, make_bank(config, paths, tmp_path / "bank.safetensors")), paths)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -198,7 +199,7 @@ def test_killed_at_any_instant_it_ends_with_the_same_graph(tmp_path: Path) -> No
         for n_parts in kills:
             process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder)])
             while len(list(workspace.index_dir.glob("*.parts/part-*"))) < n_parts and process.poll() is None:
-                pass
+                time.sleep(0.002)
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
         subprocess.run([sys.executable, "-c", SCRIPT, str(folder)], check=True)

@@ -213,7 +213,7 @@ def test_a_killed_look_is_counted_once(job: Job, monkeypatch: pytest.MonkeyPatch
         with pytest.raises(KeyboardInterrupt):
             keep_look(job.workspace, BATCH, quality.look)
     assert read_looks(job.workspace, BATCH) == []
-    left = looks_path(job.workspace, BATCH).parent / ".looks.json.abc"
+    left = looks_path(job.workspace, BATCH).parent / ".looks.json.part0"
     left.write_text("half")
     assert keep_look(job.workspace, BATCH, quality.look)
     assert not keep_look(job.workspace, BATCH, check_quality(job.workspace, BATCH).look)
