@@ -21,7 +21,6 @@ from activesel.workspace import Workspace
 
 TOKEN_VARIABLE = "ACTIVESEL_EVENTS_TOKEN"
 _LEAST_TOKEN = 16
-_BODY_S = 30.0  # for a request's body to arrive
 _GARBAGE = 20_000  # objects made before a look for cycles; 64 requests at once hold some thousands
 
 
@@ -47,7 +46,7 @@ def serve_events(workspace: Workspace, host: str, port: int, announce: Callable[
         from starlette.applications import Starlette
 
         from activesel.web.collector import Collector, create_collector
-        from activesel.web.protocol import patient_protocol
+        from activesel.web.protocol import BODY_S, patient_protocol
     except ModuleNotFoundError as error:
         raise UsageError(f"collecting events needs {error.name}", hint="pip install 'activesel[events]'") from None
     settings, token = workspace.config.events, read_token(workspace)
@@ -66,7 +65,7 @@ def serve_events(workspace: Workspace, host: str, port: int, announce: Callable[
             drainer.stop()
             log.close()
 
-        config = uvicorn.Config(create_collector(collector, live), http=patient_protocol(body_s=_BODY_S), ws="none",
+        config = uvicorn.Config(create_collector(collector, live), http=patient_protocol(body_s=BODY_S), ws="none",
                                 log_level="error", access_log=False, server_header=False, proxy_headers=False,
                                 timeout_keep_alive=60)  # fmt: skip
         shown = f"[{host}]" if ":" in host else host

@@ -9,7 +9,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MOST_HEAD_BYTES = 64 << 10  # of a request: its first line and headers
-HEAD_S = 30.0  # for a head to arrive where nobody says otherwise
+HEAD_S = BODY_S = 30.0  # for a head to arrive where nobody says otherwise, and for a body
 
 
 class PatientProtocol(HttpToolsProtocol):

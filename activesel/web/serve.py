@@ -55,7 +55,7 @@ def serve_review(workspace: Workspace, request: ReviewRequest, announce: Callabl
         import uvicorn
 
         from activesel.web.app import create_app
-        from activesel.web.protocol import patient_protocol
+        from activesel.web.protocol import BODY_S, patient_protocol
     except ModuleNotFoundError as error:
         raise UsageError(f"the review page needs {error.name}", hint="pip install 'activesel[review]'") from None
     classes = [check_class(name) for name in (*request.classes, *workspace.config.review.classes)]
@@ -64,7 +64,8 @@ def serve_review(workspace: Workspace, request: ReviewRequest, announce: Callabl
         port = int(listener.getsockname()[1])
         people = People.invite(people_names, port)
         app = create_app(review, people, host=request.host, image_px=workspace.config.review.image_px)
-        config = uvicorn.Config(app, http=patient_protocol(), log_level="error", access_log=False, server_header=False)
+        config = uvicorn.Config(app, http=patient_protocol(body_s=BODY_S), log_level="error", access_log=False,
+                                server_header=False)  # fmt: skip
         announce(_describe(request, review, people, port))
         try:
             uvicorn.Server(config).run(sockets=[listener])
