@@ -71,7 +71,7 @@ def serve_events(workspace: Workspace, host: str, port: int, announce: Callable[
         shown = f"[{host}]" if ":" in host else host
         url, warning = f"http://{shown}:{listener.getsockname()[1]}", "" if is_loopback(host) else (
             "what is sent can be read on the way (no TLS); the token is a secret")  # fmt: skip
-        _let_be()
+        _look_for_garbage_rarely()
         announce(Collecting(url, token, log.backlog_bytes, warning))
         try:
             uvicorn.Server(config).run(sockets=[listener])
@@ -79,7 +79,7 @@ def serve_events(workspace: Workspace, host: str, port: int, announce: Callable[
             return  # the usual way to end
 
 
-def _let_be() -> None:
+def _look_for_garbage_rarely() -> None:
     """Spare the garbage collector what stays for good, and look less often: a tenth of a request's time."""
     gc.collect()
     gc.freeze()
